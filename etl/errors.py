@@ -61,5 +61,5 @@ class DiskFullError(StoreError):
     """There is not enough room on the disk."""
 
 
-class HardStop(BaseException):  # noqa: N818 - control flow like KeyboardInterrupt, not an error
+class HardStop(BaseException):
     """Raised by a meter: roll the open unit back and stop."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -48,7 +47,13 @@ def last(con: duckdb.DuckDBPyConnection) -> Mark:
 
 
 def append(
-    con: duckdb.DuckDBPyConnection, *, job: str, unit: str, recipe: Recipe | None, counts: Mapping[str, int], at: datetime
+    con: duckdb.DuckDBPyConnection,
+    *,
+    job: str,
+    unit: str,
+    recipe: Recipe | None,
+    counts: Mapping[str, int],
+    at: datetime,
 ) -> Entry:
     """Add one row inside the open transaction."""
     before = last(con)
@@ -72,14 +77,16 @@ def confirm(con: duckdb.DuckDBPyConnection, entry: Entry) -> None:
     """Read a row back after its commit: COMMIT of an aborted transaction returns without an error."""
     rows = con.execute("SELECT digest FROM ledger WHERE seq = ?", [entry.seq]).fetchall()
     if rows != [(entry.digest,)]:
-        raise StoreDamagedError(f"unit {entry.unit!r} of {entry.job} was committed but cannot be read back; run it again")
+        raise StoreDamagedError(
+            f"unit {entry.unit!r} of {entry.job} was committed but cannot be read back; run it again"
+        )
 
 
 def write_mark(path: Path, mark: Mark) -> None:
     """Remember the newest commit beside the store, atomically."""
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(json.dumps(asdict(mark)), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_mark(path: Path) -> Mark:

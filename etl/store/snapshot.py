@@ -71,8 +71,10 @@ def create(store: Store, *, keep: bool = False) -> Snapshot:
         _verify_copy(temporary, rows, mark)
         _flush(temporary)
         final = folder / f"{name}.duckdb"
-        snapshot = Snapshot(final, store.now(), mark.seq, mark.digest, temporary.stat().st_size, _sha256(temporary), rows)
-        os.replace(temporary, final)
+        snapshot = Snapshot(
+            final, store.now(), mark.seq, mark.digest, temporary.stat().st_size, _sha256(temporary), rows
+        )
+        temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
     _write_sheet(snapshot)
@@ -101,7 +103,9 @@ def find(folder: Path, name: str | None = None) -> Snapshot:
 def verify(snapshot: Snapshot) -> None:
     """Check bytes, rows and ledger of a snapshot; raises `StoreDamagedError` naming the first difference."""
     if _sha256(snapshot.path) != snapshot.sha256:
-        raise StoreDamagedError(f"snapshot {snapshot.name}: its bytes have changed since it was made; do not restore it")
+        raise StoreDamagedError(
+            f"snapshot {snapshot.name}: its bytes have changed since it was made; do not restore it"
+        )
     _verify_copy(snapshot.path, snapshot.rows, ledger.Mark(snapshot.seq, snapshot.digest))
 
 
@@ -115,11 +119,11 @@ def restore(store: Store, snapshot: Snapshot) -> Path:
     with store.closed_exclusively():
         former = store.path.with_name(f"{store.path.name}.before-{store.now():%Y%m%dT%H%M%SZ}")
         if store.path.exists():
-            os.replace(store.path, former)
+            store.path.replace(former)
         wal = Path(f"{store.path}.wal")
         if wal.exists():
-            os.replace(wal, f"{former}.wal")
-        os.replace(temporary, store.path)
+            wal.replace(f"{former}.wal")
+        temporary.replace(store.path)
         ledger.write_mark(store.mark, ledger.Mark(snapshot.seq, snapshot.digest))
     return former
 
@@ -176,7 +180,9 @@ def _verify_copy(path: Path, rows: dict[str, int], mark: ledger.Mark) -> None:
         raise StoreDamagedError(f"snapshot {path.name} cannot be opened: {error}") from error
     if found != rows or found_mark != mark:
         different = sorted(name for name in rows if found.get(name) != rows[name])
-        raise StoreDamagedError(f"snapshot {path.name} differs from its store in: {', '.join(different) or 'the ledger'}")
+        raise StoreDamagedError(
+            f"snapshot {path.name} differs from its store in: {', '.join(different) or 'the ledger'}"
+        )
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -212,7 +218,7 @@ def _write_sheet(snapshot: Snapshot) -> None:
     content = asdict(snapshot) | {"path": snapshot.path.name, "created": snapshot.created.isoformat()}
     temporary = _sheet(snapshot.path).with_suffix(".new")
     temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, _sheet(snapshot.path))
+    temporary.replace(_sheet(snapshot.path))
 
 
 def _read_sheet(sheet: Path) -> Snapshot:

@@ -6,7 +6,6 @@ units do not pay for opening the file each time and a long encode between two un
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -172,9 +171,7 @@ class Store:
                 self._check_fence(con)
                 open_unit = Unit(con, ledger.last(con).seq + 1)
                 yield open_unit
-                entry = ledger.append(
-                    con, job=job, unit=unit, recipe=recipe, counts=open_unit.counts, at=self.now()
-                )
+                entry = ledger.append(con, job=job, unit=unit, recipe=recipe, counts=open_unit.counts, at=self.now())
                 con.execute("COMMIT")
             except BaseException as error:
                 self._roll_back(con, error)
@@ -232,7 +229,9 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @contextmanager
@@ -290,7 +289,7 @@ class Store:
             migrate.create(con, at=self.now())
         finally:
             con.close()
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
     def _snapshot_before_migration(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con, self._busy = con, self._busy + 1
@@ -304,7 +303,9 @@ class Store:
             return
         seen = con.execute("SELECT token FROM fences WHERE task = ?", [self.fence.task]).fetchall()
         if seen and seen[0][0] > self.fence.token:
-            raise FencedOffError(f"task {self.fence.task} was taken over (token {seen[0][0]} > {self.fence.token}); stopping")
+            raise FencedOffError(
+                f"task {self.fence.task} was taken over (token {seen[0][0]} > {self.fence.token}); stopping"
+            )
         con.execute("INSERT OR REPLACE INTO fences VALUES (?, ?)", [self.fence.task, self.fence.token])
 
     def _roll_back(self, con: duckdb.DuckDBPyConnection, error: BaseException) -> None:
