@@ -1,8 +1,8 @@
 """Texts in, keys out: the careful content key, the keys of its parts, and the key of an exact text.
 
 Two pairs share a content key only if question, answer and context differ in nothing but Unicode composition, case,
-runs of white space, typographic quotes and sentence-final `. ? !`. Anything looser (1.4 and 14, -5% and 5, C# and C fall
-together once punctuation goes) is a link for `resolve`, never a key.
+runs of white space, typographic quotes and sentence-final `. ? !`. Anything looser (1.4 and 14, -5% and 5, C# and C
+fall together once punctuation goes) is a link for `resolve`, never a key.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ _FINAL = ".?!\u3002\uff1f\uff01\u061f "
 def normal_form(text: str) -> str:
     """The text as the content key sees it."""
     if text.isascii():  # nine texts in ten; NFC and the quote table have nothing to do there
-        return " ".join(text.casefold().split()).rstrip(_FINAL)
+        folded = " ".join(text.casefold().split())
+        return folded.rstrip(_FINAL) or folded
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return " ".join(folded.translate(_QUOTES).split()).rstrip(_FINAL)
+    folded = " ".join(folded.translate(_QUOTES).split())
+    return folded.rstrip(_FINAL) or folded
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Letters and digits in runs; inside a run . , ' and - join only where both sides are alphanumeric (1.4, 10,000, on-chain).
+# Letters and digits in runs; inside a run . , ' and - join only where both sides are alphanumeric (1.4, 10,000,
+# on-chain).
 # Scripts without word spaces (Han, kana, Thai, Lao, Khmer, Myanmar) give one word a character.
 _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+(?:[.,'’-][^\W_{_SPACELESS}]+)*")
