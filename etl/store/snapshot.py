@@ -109,8 +109,8 @@ def verify(snapshot: Snapshot) -> None:
     _verify_copy(snapshot.path, snapshot.rows, ledger.Mark(snapshot.seq, snapshot.digest))
 
 
-def restore(store: Store, snapshot: Snapshot) -> Path:
-    """Put a verified snapshot in the store's place; the former file is kept, its path returned."""
+def restore(store: Store, snapshot: Snapshot) -> Path | None:
+    """Put a verified snapshot in the store's place; the former file, if any, is kept and its path returned."""
     verify(snapshot)
     _check_room(store.path.parent, snapshot.bytes)
     temporary = store.path.with_name(f".{store.path.name}.restore")
@@ -118,14 +118,15 @@ def restore(store: Store, snapshot: Snapshot) -> Path:
     _flush(temporary)
     with store.closed_exclusively():
         former = store.path.with_name(f"{store.path.name}.before-{store.now():%Y%m%dT%H%M%SZ}")
-        if store.path.exists():
+        had_file = store.path.exists()
+        if had_file:
             store.path.replace(former)
         wal = Path(f"{store.path}.wal")
         if wal.exists():
             wal.replace(f"{former}.wal")
         temporary.replace(store.path)
         ledger.write_mark(store.mark, ledger.Mark(snapshot.seq, snapshot.digest))
-    return former
+    return former if had_file else None
 
 
 def prune(folder: Path, *, now: datetime, keep_newest: int = KEEP_NEWEST, keep_days: int = KEEP_DAYS) -> list[Snapshot]:

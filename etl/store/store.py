@@ -131,6 +131,11 @@ class Store:
             raise NotFoundError(f"no store at {file}: 'etl run' makes one")
         return store
 
+    @classmethod
+    def damaged(cls, path: Path, *, wait_s: float = 30.0, now: Callable[[], datetime] = utc_now) -> Self:
+        """A store that need not open, so that a snapshot can be restored in its place."""
+        return cls(path.absolute(), write=True, wait_s=wait_s, now=now, memory_limit=MEMORY_LIMIT, threads=THREADS)
+
     @property
     def path(self) -> Path:
         """The database file. Never open it as a file: that drops DuckDB's lock."""

@@ -1,0 +1,100 @@
+"""`etl delivery` and `etl rejects`: what came in, and taking it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.console import state, table
+from orchestration.runs import Result
+
+app = typer.Typer(no_args_is_help=True, help="Delivered files: list, show, retract, restore.")
+rejects = typer.Typer(no_args_is_help=True, help="Records that gave no pair, each with its reason.")
+Which = Annotated[str, typer.Argument(help="The start of its sha256, or its path.")]
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """Every delivered file with its state and figures."""
+    from etl import ingest
+
+    console = state(context)
+    with console.workspace.store() as store:
+        rows = ingest.deliveries(store).to_dicts()
+    shown = [row | {"delivery": row["delivery"][:12]} for row in rows]
+    columns = ("delivery", "path", "state", "shape", "new", "duplicates", "rejects", "reason")
+    console.emit({"deliveries": rows}, table(shown, *columns) if rows else "no deliveries yet")
+
+
+@app.command()
+def show(context: typer.Context, which: Which) -> None:
+    """One delivery: how it was read, what it gave, what was rejected."""
+    from etl import ingest
+
+    console = state(context)
+    with console.workspace.store() as store:
+        details = ingest.delivery(store, which)
+    lines = [f"{name:<15} {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in details.items()]
+    console.emit(details, "\n".join(lines))
+
+
+@app.command()
+def retract(
+    context: typer.Context,
+    which: Which,
+    why: Annotated[str, typer.Option(help="The reason, kept with the delivery.")] = "retracted by hand",
+) -> None:
+    """Take a delivery back: pairs that only it brought leave the next release, survivors are elected anew."""
+    from etl import ingest
+    from orchestration.runs import change
+
+    console = state(context)
+    result = change(console.workspace, lambda store: ingest.retract(store, which, why=why))
+    _say(context, result, "retracted")
+
+
+@app.command()
+def restore(context: typer.Context, which: Which) -> None:
+    """Take a retraction back."""
+    from etl import ingest
+    from orchestration.runs import change
+
+    result = change(state(context).workspace, lambda store: ingest.restore(store, which))
+    _say(context, result, "restored")
+
+
+@rejects.command("list")
+def rejected(
+    context: typer.Context,
+    delivery: Annotated[str | None, typer.Option(help="Only of this delivery.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
+) -> None:
+    """Rejected records."""
+    from etl import ingest
+
+    console = state(context)
+    with console.workspace.store() as store:
+        rows = ingest.rejects(store, delivery=delivery, reason=reason).to_dicts()
+    text = table(rows[:limit], "path", "position", "reason", "evidence")
+    more = f"\n{len(rows) - limit:,} more; --limit shows them" if len(rows) > limit else ""
+    console.emit({"rejects": rows}, text + more if rows else "nothing was rejected")
+
+
+@rejects.command()
+def export(context: typer.Context, target: Annotated[Path, typer.Argument(help="A .jsonl file to write.")]) -> None:
+    """Write all rejected records to a JSON Lines file."""
+    from etl import ingest
+
+    console = state(context)
+    with console.workspace.store() as store:
+        frame = ingest.rejects(store)
+    frame.write_ndjson(target)
+    console.emit({"file": str(target), "rejects": frame.height}, f"{frame.height:,} rejects written to {target}")
+
+
+def _say(context: typer.Context, result: Result, verb: str) -> None:
+    state(context).emit(result.data, f"{verb}: {result.text}\n'etl run' brings decisions, splits and release up to date")

@@ -1,0 +1,142 @@
+"""`etl init`, `etl run` and one command a stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.console import INCOMPLETE, State, bars, state
+
+Paths = Annotated[list[Path] | None, typer.Argument(help="Files or folders; none: the inbox.")]
+Model = Annotated[str | None, typer.Option(help="Model name, or 'hash' for trials without a model.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps; unset: torch chooses.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts a forward pass.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many pairs (ingest) or texts (embed).")]
+Sender = Annotated[str | None, typer.Option(help="Who delivered; unset: the folder below the inbox.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 3 when anything was refused, unmapped or rejected.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(init)
+    app.command()(run)
+    app.command()(ingest)
+    app.command()(embed)
+    app.command()(resolve)
+    for name, what in _PLAIN.items():
+        app.command(name, help=what)(_plain(name))
+
+
+def init(context: typer.Context, folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path()) -> None:
+    """Make a workspace: settings, inbox, outbox, exports, snapshots, reports."""
+    from orchestration import workspace
+
+    console = state(context)
+    made = workspace.init(folder)
+    text = f"{folder}: made {', '.join(made)}" if made else f"{folder} is a workspace already; nothing was changed"
+    console.emit({"workspace": str(folder.absolute()), "made": made}, text)
+
+
+def run(
+    context: typer.Context,
+    paths: Paths = None,
+    until: Annotated[str | None, typer.Option(help="The last stage to run.")] = None,
+    limit: Limit = None,
+    model: Model = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    sender: Sender = None,
+    strict: Strict = False,
+) -> None:
+    """The whole path: from deliveries to a release, a report and a snapshot. Run it again to go on."""
+    from orchestration.runs import run_path
+
+    console = state(context)
+    with bars(console) as watcher:
+        result = run_path(
+            console.workspace,
+            paths or (),
+            until=until,
+            limit=limit,
+            model=model,
+            device=device,
+            batch_size=batch_size,
+            sender=sender,
+            watcher=watcher,
+            say=console.say,
+        )
+    console.emit(result.data, result.text)
+    if strict and result.incomplete:
+        raise typer.Exit(INCOMPLETE)
+
+
+def ingest(
+    context: typer.Context, paths: Paths = None, limit: Limit = None, sender: Sender = None, strict: Strict = False
+) -> None:
+    """Read deliveries into the store."""
+    result = _one(state(context), "ingest", paths=paths or (), limit=limit, sender=sender)
+    if strict and result:
+        raise typer.Exit(INCOMPLETE)
+
+
+def embed(
+    context: typer.Context,
+    model: Model = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    limit: Limit = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")] = False,
+) -> None:
+    """Turn questions and answers into vectors."""
+    from orchestration import runs
+
+    console = state(context)
+    if estimate:
+        result = runs.estimate(console.workspace, model=model, device=device, batch_size=batch_size)
+        console.emit(result.data, result.text)
+        return
+    _one(console, "embed", model=model, device=device, batch_size=batch_size, limit=limit)
+
+
+def resolve(
+    context: typer.Context,
+    propose: Annotated[bool, typer.Option("--propose", help="Write recommendations to outbox/, apply nothing.")] = False,
+) -> None:
+    """Decide which pairs stay, merge, conflict or wait for review."""
+    from orchestration import runs
+
+    console = state(context)
+    if propose:
+        result = runs.propose(console.workspace)
+        console.emit(result.data, result.text)
+        return
+    _one(console, "resolve")
+
+
+_PLAIN = {
+    "assess": "Flag and grade each pair by itself.",
+    "link": "Find pairs that are alike, by meaning and by words.",
+    "audit": "Flag what only the whole corpus shows.",
+    "split": "Divide the kept pairs into train, validation and test.",
+    "export": "Make a release, where anything changed since the last.",
+    "report": "Write reports/report.html and reports/quality_analysis_report.json.",
+}
+
+
+def _plain(name: str):  # type: ignore[no-untyped-def]  # typer reads the inner function's own annotations
+    def command(context: typer.Context) -> None:
+        _one(state(context), name)
+
+    return command
+
+
+def _one(console: State, name: str, **options: object) -> bool:
+    """Run one stage and publish a snapshot; says whether anything was refused, unmapped or rejected."""
+    from orchestration.runs import run_stage
+
+    with bars(console) as watcher:
+        result = run_stage(console.workspace, name, watcher=watcher, say=console.say, **options)  # type: ignore[arg-type]  # options are checked by the stage
+    console.emit(result.data, result.text)
+    return result.incomplete

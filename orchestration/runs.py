@@ -1,0 +1,195 @@
+"""Runs as a user asks for them: stages drained, a snapshot published, the outcome in figures and in words."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.counts import counts
+from etl.errors import DeliveryError
+from etl.progress import Pending
+from orchestration.pipeline import Pipeline, Watcher
+from orchestration.workspace import Workspace
+
+ANNOUNCE_ENCODE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`data` for --json and Python, `text` for a person; `incomplete` when anything was not taken in."""
+
+    data: Mapping[str, Any]
+    text: str
+    incomplete: bool = False
+
+
+def run_path(
+    workspace: Workspace,
+    paths: Sequence[Path] = (),
+    *,
+    until: str | None = None,
+    limit: int | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    sender: str | None = None,
+    watcher: Watcher | None = None,
+    say: Callable[[str], None] = print,
+    clock: Callable[[], float] = time.monotonic,
+) -> Result:
+    """The whole path. With no paths the workspace's inbox is read."""
+    started = clock()
+    chosen = _paths(workspace, paths)
+    with workspace.store(write=True) as store:
+        pipeline = Pipeline(
+            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender
+        )
+        totals = {}
+        for stage in pipeline.stages(until):
+            if stage.name == "embed":
+                _announce(pipeline, stage.pending(), say)
+            totals[stage.name] = pipeline.drain(stage, watcher=watcher)
+        data = _figures(pipeline, new=totals["ingest"]["new"], duplicates=totals["ingest"]["duplicates"])
+    worked = any(sum(c.values()) for name, c in totals.items() if name != "snapshot")
+    data |= {"seconds": round(clock() - started, 2), "changed": worked}
+    return Result(data, _summary(workspace, data, changed=worked), _incomplete(data))
+
+
+def run_stage(
+    workspace: Workspace,
+    name: str,
+    *,
+    paths: Sequence[Path] = (),
+    limit: int | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    sender: str | None = None,
+    watcher: Watcher | None = None,
+    say: Callable[[str], None] = print,
+) -> Result:
+    """One stage by itself, then a snapshot so that readers see it."""
+    chosen = _paths(workspace, paths) if name == "ingest" else ()
+    with workspace.store(write=True) as store:
+        pipeline = Pipeline(
+            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender
+        )
+        stage = pipeline.stage(name)
+        if name == "embed":
+            _announce(pipeline, stage.pending(), say)
+        done = pipeline.drain(stage, watcher=watcher)
+        pipeline.drain(pipeline.stage("snapshot"))
+        data = _figures(pipeline) | {"stage": name, **done}
+    said = ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in done.items() if value) or "nothing to do"
+    return Result(data, "\n".join([f"{name}: {said}", *_not_read(data)]), _incomplete(data))
+
+
+def estimate(workspace: Workspace, *, model: str | None, device: str | None, batch_size: int | None) -> Result:
+    """How long the pending encode would take, from a timed sample."""
+    from embeddings import embed
+
+    with workspace.store(write=True) as store:
+        pipeline = Pipeline(workspace, store, model=model, device=device, batch_size=batch_size)
+        guess = embed.estimate(store, pipeline.encoder)
+    text = f"{guess.texts:,} texts at {guess.per_second:.0f} a second: about {_duration(guess.seconds)}"
+    return Result({"texts": guess.texts, "per_second": guess.per_second, "seconds": guess.seconds}, text)
+
+
+def _announce(pipeline: Pipeline, pending: Pending, say: Callable[[str], None]) -> None:
+    from embeddings import embed
+
+    if pending.amount < 1_000:
+        return
+    guess = embed.estimate(pipeline.store, pipeline.encoder)
+    if guess.seconds >= ANNOUNCE_ENCODE_S:
+        say(f"embed: {guess.texts:,} texts at {guess.per_second:.0f} a second, about {_duration(guess.seconds)}; "
+            "stop at any time, the same command goes on")  # fmt: skip
+
+
+def propose(workspace: Workspace) -> Result:
+    """What `resolve` would decide, written to outbox/ and not applied."""
+    from etl import resolve
+
+    with workspace.store(write=True) as store:
+        pipeline = Pipeline(workspace, store)
+        resolution = resolve.propose(store, languages=pipeline.encoder.languages)
+        now = store.now()
+    folder = workspace.root / "outbox"
+    folder.mkdir(exist_ok=True)
+    target = folder / f"recommendations-{now:%Y%m%dT%H%M%SZ}.json"
+    rows = [row for row in resolution.verdicts.iter_rows(named=True)]
+    target.write_text(json.dumps(rows, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+    by_verdict = dict(resolution.verdicts.group_by("verdict").len().sort("verdict").iter_rows())
+    said = ", ".join(f"{n:,} {verdict}" for verdict, n in by_verdict.items()) or "nothing alike"
+    return Result({"file": str(target), "verdicts": by_verdict}, f"{said}; written to {target}, nothing was applied")
+
+
+def _paths(workspace: Workspace, paths: Sequence[Path]) -> list[Path]:
+    if paths:
+        return [Path(path) for path in paths]
+    if not workspace.inbox.is_dir():
+        raise DeliveryError(
+            f"{workspace.root} has no inbox and no files were given. Give files or folders to read, "
+            f"or make a workspace with 'etl init {workspace.root}'"
+        )
+    return [workspace.inbox]
+
+
+def _figures(pipeline: Pipeline, **more: int) -> dict[str, Any]:
+    store = pipeline.store
+    data = counts(store) | more | {"goal": pipeline.workspace.settings.project.goal}
+    data["not_read"] = store.query(
+        "SELECT path, state, reason, evidence FROM deliveries WHERE state IN ('refused', 'unmapped') ORDER BY path"
+    ).to_dicts()
+    newest = store.query("SELECT version, manifest FROM releases ORDER BY version DESC LIMIT 1").rows()
+    data["release"] = str(pipeline.workspace.exports / newest[0][0]) if newest else None
+    data["left_out"] = json.loads(newest[0][1])["counts"].get("left_out", {}) if newest else {}
+    return data
+
+
+def _incomplete(data: Mapping[str, Any]) -> bool:
+    return bool(data["not_read"] or data["rejected"])
+
+
+def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) -> str:
+    lines = [] if changed else ["Nothing new: every file is known and every stage is up to date."]
+    lines.append(
+        f"{data['deliveries']:,} deliveries, {data['occurrences']:,} pairs in them, {data['pairs']:,} distinct "
+        f"({data['new']:,} new now, {data['duplicates']:,} exact duplicates now), {data['rejected']:,} records rejected"
+    )
+    lines.append(
+        f"kept {data['kept']:,}   in review {data['review']:,}   merged {data['merged']:,}   "
+        f"withheld {data['withheld']:,}   retracted {data['retracted']:,}   open conflicts {data['conflicts']:,}"
+    )
+    if any(data["splits"].values()):
+        lines.append("   ".join(f"{name} {n:,}" for name, n in data["splits"].items()))
+    if data["goal"]:
+        standing = data["kept"] + data["review"]
+        lines.append(f"{standing:,} of {data['goal']:,} wanted pairs ({standing / data['goal']:.1%})")
+    left_out = {name: n for name, n in data["left_out"].items() if n}
+    if data["release"]:
+        gates = "; gates left out " + ", ".join(f"{n:,} {name}" for name, n in left_out.items()) if left_out else ""
+        lines.append(f"release {data['release']}{gates}")
+    report = workspace.reports / "report.html"
+    if report.exists():
+        lines.append(f"report  {report}")
+    wrong = [name for name, holds in data["adds_up"].items() if not holds]
+    lines += [f"DOES NOT ADD UP: {name} ('etl doctor' looks closer)" for name in wrong]
+    return "\n".join([*lines, *_not_read(data)])
+
+
+def _not_read(data: Mapping[str, Any]) -> list[str]:
+    files = data["not_read"]
+    if not files:
+        return []
+    shown = ", ".join(f"{f['path']} ({f['reason']})" for f in files[:8])
+    more = f" and {len(files) - 8} more; 'etl inbox' lists them" if len(files) > 8 else ""
+    return [f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}"]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,156 @@
+"""`etl.toml` in, plain values out: every setting of a workspace with its default, read in this one place.
+
+The commented file that `etl init` writes is made from the same declarations, so it cannot drift from the code.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from etl.errors import SettingsError
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of etl.toml."""
+
+
+class Project(Section, frozen=True):
+    """What the collection is for."""
+
+    goal: Annotated[int, Meta(ge=0, description="how many kept pairs you want; `etl status` shows the way to it")] = (
+        40_000
+    )
+    languages: Annotated[list[str], Meta(description="languages you expect; others are flagged, never dropped")] = [
+        "en"
+    ]
+
+
+class Read(Section, frozen=True):
+    """The child process that parses deliveries, and its limits."""
+
+    timeout_s: Annotated[float, Meta(gt=0, description="seconds one file may take before its reader is stopped")] = (
+        120.0
+    )
+    memory_mb: Annotated[
+        int, Meta(ge=256, description="memory the reader may use, in MiB (not enforced on Windows)")
+    ] = 4096
+    aliases: Annotated[
+        dict[str, str], Meta(description='more names of indicators: {"RSI" = "Relative Strength Index"}')
+    ] = {}
+
+
+class Embed(Section, frozen=True):
+    """The model that turns texts into vectors."""
+
+    model: Annotated[str, Meta(description="a sentence-transformers name, or 'hash' (no model, for trials)")] = (
+        "sentence-transformers/all-MiniLM-L6-v2"
+    )
+    path: Annotated[str, Meta(description="folder of the model, where it lies on disk; '' looks it up by name")] = ""
+    device: Annotated[str, Meta(description="'' lets torch choose; or cpu, cuda, mps")] = ""
+    batch_size: Annotated[int, Meta(ge=1, description="texts a forward pass")] = 64
+
+
+class Link(Section, frozen=True):
+    """From which similarity on alike pairs are remembered; well below the thresholds that decide."""
+
+    floor_cosine: Annotated[float, Meta(ge=0.5, le=1, description="cosine of the two questions")] = 0.80
+    floor_lexical: Annotated[float, Meta(ge=0.2, le=1, description="Jaccard similarity of the two questions")] = 0.50
+
+
+class Split(Section, frozen=True):
+    """Shares of the kept pairs; they must add up to 1."""
+
+    train: Share = 0.8
+    validation: Share = 0.1
+    test: Share = 0.1
+
+
+class Export(Section, frozen=True):
+    """What a release holds and what its gates leave out."""
+
+    formats: Annotated[tuple[str, ...], Meta(description="of json, jsonl, csv, parquet")] = ("json", "jsonl", "csv", "parquet")
+    min_grade: Annotated[str, Meta(pattern="^[ABCDF]$", description="pairs graded lower are left out")] = "D"
+    leave_out: Annotated[tuple[str, ...], Meta(description="pairs with one of these flags are left out")] = ("secret", "personal_data", "refusal", "empty_answer")
+    conflicts: Annotated[
+        str, Meta(pattern="^(keep|leave_out)$", description="open contradictions: keep or leave_out")
+    ] = "keep"
+    review: Annotated[
+        str, Meta(pattern="^(keep|leave_out)$", description="pairs waiting for review: keep or leave_out")
+    ] = "keep"
+    csv_safe: Annotated[bool, Meta(description="guard CSV cells that a spreadsheet would run as a formula")] = False
+
+
+class StoreLimits(Section, frozen=True):
+    """What the database may use."""
+
+    memory_limit: Annotated[str, Meta(description="of DuckDB")] = "4GB"
+    threads: Annotated[int, Meta(ge=1, description="of DuckDB")] = 2
+    wait_s: Annotated[float, Meta(ge=0, description="seconds to wait for another writer")] = 30.0
+
+
+class Settings(Section, frozen=True):
+    """All of etl.toml."""
+
+    project: Project = Project()
+    read: Read = Read()
+    embed: Embed = Embed()
+    link: Link = Link()
+    split: Split = Split()
+    export: Export = Export()
+    store: StoreLimits = StoreLimits()
+
+
+def load(path: Path) -> Settings:
+    """Settings of a workspace; a missing file means all defaults.
+
+    Raises `SettingsError` with the place of a mistake.
+    """
+    if not path.exists():
+        return Settings()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    try:
+        settings = msgspec.convert(content, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"{path}: {error}. 'etl init' in a new folder shows every setting with its default"
+        ) from error
+    shares = settings.split.train + settings.split.validation + settings.split.test
+    if abs(shares - 1) > 1e-9:
+        raise SettingsError(f"{path}: [split] train + validation + test must be 1, not {shares:g}")
+    return settings
+
+
+def commented() -> str:
+    """The text of an etl.toml with every setting at its default, each explained."""
+    lines = [
+        "# Settings of this workspace. Every line shows the default; remove the '#' before a name to change it.",
+        "",
+    ]
+    for section in msgspec.structs.fields(Settings):
+        lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
+        hints = get_type_hints(section.type, include_extras=True)
+        for setting in msgspec.structs.fields(section.type):
+            default = setting.default if setting.default is not msgspec.NODEFAULT else setting.default_factory()
+            described = [
+                m.description for m in get_args(hints[setting.name])[1:] if isinstance(m, Meta) and m.description
+            ]
+            comment = f"  # {described[0]}" if described else ""
+            lines.append(f"# {setting.name} = {_toml(default)}{comment}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    return "{}" if value == {} else json.dumps(value, ensure_ascii=False)
