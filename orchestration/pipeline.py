@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from etl.errors import SettingsError
 from etl.progress import Meter, Pending, Progress, Tally
@@ -107,4 +107,6 @@ class Pipeline:
     def _ingest(self) -> Stage:
         from etl import ingest
 
-        return Stage("ingest", lambda: Pending("ingest", 0, "files"), lambda: ingest.ingest(self.store, [], meter=self.meter))
+        return Stage(
+            "ingest", lambda: Pending("ingest", 0, "files"), lambda: ingest.ingest(self.store, [], meter=self.meter)
+        )

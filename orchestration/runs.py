@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.counts import counts
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, NotFoundError
 from etl.progress import Pending
+from etl.store import snapshot
 from orchestration.pipeline import Pipeline, Watcher
 from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from etl.store import Store
 
 ANNOUNCE_ENCODE_S = 20.0
 
@@ -121,7 +125,7 @@ def propose(workspace: Workspace) -> Result:
     folder = workspace.root / "outbox"
     folder.mkdir(exist_ok=True)
     target = folder / f"recommendations-{now:%Y%m%dT%H%M%SZ}.json"
-    rows = [row for row in resolution.verdicts.iter_rows(named=True)]
+    rows = resolution.verdicts.to_dicts()
     target.write_text(json.dumps(rows, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
     by_verdict = dict(resolution.verdicts.group_by("verdict").len().sort("verdict").iter_rows())
     said = ", ".join(f"{n:,} {verdict}" for verdict, n in by_verdict.items()) or "nothing alike"
@@ -192,4 +196,55 @@ def _not_read(data: Mapping[str, Any]) -> list[str]:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def change(workspace: Workspace, act: Callable[[Store], object]) -> Result:
+    """A change made by hand, then a snapshot so that readers see it; `act` returns what it did, in words or figures."""
+    with workspace.store(write=True) as store:
+        outcome = act(store)
+        snapshot.create(store)
+    data = outcome if isinstance(outcome, Mapping) else {"done": str(outcome)}
+    words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in data.items() if name != "done")
+    return Result(dict(data), str(data.get("done", words)))
+
+
+def status(workspace: Workspace) -> Result:
+    """The store in figures, as of the newest snapshot."""
+    with workspace.store() as store:
+        pipeline = Pipeline(workspace, store)
+        data = _figures(pipeline, new=0, duplicates=0)
+        seen = store.snapshot
+        data["snapshot"] = seen.name if seen else None
+        data["snapshot_age_s"] = round(seen.age_s(store.now()), 1) if seen else None
+    as_of = f"as of snapshot {seen.name}, {_duration(seen.age_s(store.now()))} old" if seen else "live, no snapshot yet"
+    return Result(data, f"{as_of}\n{_summary(workspace, data, changed=True)}", _incomplete(data))
+
+
+def inbox(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row a file in the inbox; works before there is a store."""
+    from etl import ingest
+
+    if not workspace.inbox.is_dir():
+        raise DeliveryError(f"{workspace.root} has no inbox; 'etl init {workspace.root}' makes one")
+    try:
+        with workspace.store() as store:
+            return ingest.inbox(store, workspace.inbox).to_dicts()
+    except NotFoundError:
+        return ingest.inbox(None, workspace.inbox).to_dicts()
+
+
+def search(workspace: Workspace, text: str, *, top: int, words: bool) -> list[dict[str, Any]]:
+    """The kept pairs nearest to a text, by meaning where vectors are stored, else by words."""
+    from embeddings import search as searching
+
+    with workspace.store() as store:
+        by_meaning = not words and store.value("SELECT count(*) FROM vectors") > 0
+        encoder = Pipeline(workspace, store).encoder if by_meaning else None
+        return searching.search(store, text, encoder=encoder, top=top).to_dicts()

@@ -77,9 +77,19 @@ class Split(Section, frozen=True):
 class Export(Section, frozen=True):
     """What a release holds and what its gates leave out."""
 
-    formats: Annotated[tuple[str, ...], Meta(description="of json, jsonl, csv, parquet")] = ("json", "jsonl", "csv", "parquet")
+    formats: Annotated[tuple[str, ...], Meta(description="of json, jsonl, csv, parquet")] = (
+        "json",
+        "jsonl",
+        "csv",
+        "parquet",
+    )
     min_grade: Annotated[str, Meta(pattern="^[ABCDF]$", description="pairs graded lower are left out")] = "D"
-    leave_out: Annotated[tuple[str, ...], Meta(description="pairs with one of these flags are left out")] = ("secret", "personal_data", "refusal", "empty_answer")
+    leave_out: Annotated[tuple[str, ...], Meta(description="pairs with one of these flags are left out")] = (
+        "secret",
+        "personal_data",
+        "refusal",
+        "empty_answer",
+    )
     conflicts: Annotated[
         str, Meta(pattern="^(keep|leave_out)$", description="open contradictions: keep or leave_out")
     ] = "keep"

@@ -46,6 +46,12 @@ def last(con: duckdb.DuckDBPyConnection) -> Mark:
     return Mark(*rows[0]) if rows else Mark(0, "")
 
 
+def chained(before: str, row: tuple[int, str, str, str | None, str, datetime]) -> str:
+    """The digest of a row (seq, job, unit, recipe, counts as stored, time) that follows one with digest `before`."""
+    text = json.dumps([before, *row[:-1], row[-1].isoformat()])
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
 def append(
     con: duckdb.DuckDBPyConnection,
     *,
@@ -59,12 +65,10 @@ def append(
     before = last(con)
     seq, counted = before.seq + 1, json.dumps(dict(counts), sort_keys=True)
     digest = None if recipe is None else recipe.digest
-    text = json.dumps([before.digest, seq, job, unit, digest, counted, at.isoformat()])
-    entry = Entry(seq, job, unit, digest, dict(counts), at, hashlib.sha256(text.encode("ascii")).hexdigest())
-    con.execute(
-        "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [seq, job, unit, digest, counted, at.replace(tzinfo=None), entry.digest],
-    )
+    done_at = at.replace(tzinfo=None)
+    row = (seq, job, unit, digest, counted, done_at)
+    entry = Entry(seq, job, unit, digest, dict(counts), done_at, chained(before.digest, row))
+    con.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", [*row, entry.digest])
     if recipe is not None:
         con.execute(
             "INSERT INTO recipes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -84,7 +84,9 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"etl: {error}", err=True)
         return MENDABLE
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("\netl: stopped; what was committed stays, the open unit was rolled back. Resume: same command", err=True)
+        typer.echo(
+            "\netl: stopped; what was committed stays, the open unit was rolled back. Resume: same command", err=True
+        )
         return INTERRUPTED
 
 

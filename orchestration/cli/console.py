@@ -64,7 +64,9 @@ class Bars:
         """A stage starts; say what it will do, and why where it is done again."""
         why = f" ({pending.why})" if pending.why else ""
         if self._display is not None:
-            self._bars[pending.job] = self._display.add_task(f"{pending.job:<8}", total=pending.amount or None, note=why)
+            self._bars[pending.job] = self._display.add_task(
+                f"{pending.job:<8}", total=pending.amount or None, note=why
+            )
         elif pending.amount:
             self.console.say(f"{pending.job}: {pending.amount:,} {pending.noun}{why}")
 
@@ -87,7 +89,14 @@ def bars(console: State) -> Iterator[Bars]:
         yield Bars(console)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.cli.console import state, table
-from orchestration.runs import Result
+
+if TYPE_CHECKING:
+    from orchestration.runs import Result
 
 app = typer.Typer(no_args_is_help=True, help="Delivered files: list, show, retract, restore.")
 rejects = typer.Typer(no_args_is_help=True, help="Records that gave no pair, each with its reason.")
@@ -97,4 +99,6 @@ def export(context: typer.Context, target: Annotated[Path, typer.Argument(help="
 
 
 def _say(context: typer.Context, result: Result, verb: str) -> None:
-    state(context).emit(result.data, f"{verb}: {result.text}\n'etl run' brings decisions, splits and release up to date")
+    state(context).emit(
+        result.data, f"{verb}: {result.text}\n'etl run' brings decisions, splits and release up to date"
+    )

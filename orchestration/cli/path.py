@@ -102,7 +102,9 @@ def embed(
 
 def resolve(
     context: typer.Context,
-    propose: Annotated[bool, typer.Option("--propose", help="Write recommendations to outbox/, apply nothing.")] = False,
+    propose: Annotated[
+        bool, typer.Option("--propose", help="Write recommendations to outbox/, apply nothing.")
+    ] = False,
 ) -> None:
     """Decide which pairs stay, merge, conflict or wait for review."""
     from orchestration import runs

@@ -48,7 +48,9 @@ def search(
     console = state(context)
     rows = runs.search(console.workspace, text, top=top, words=words)
     shown = [row | {"key": row["key"][:10]} for row in rows]
-    console.emit({"results": rows}, table(shown, "key", "similarity", "question", "answer") if rows else "nothing found")
+    console.emit(
+        {"results": rows}, table(shown, "key", "similarity", "question", "answer") if rows else "nothing found"
+    )
 
 
 def doctor(context: typer.Context) -> None:
