@@ -29,9 +29,9 @@ class Project(Section, frozen=True):
     goal: Annotated[int, Meta(ge=0, description="how many kept pairs you want; `etl status` shows the way to it")] = (
         40_000
     )
-    languages: Annotated[list[str], Meta(description="languages you expect; others are flagged, never dropped")] = [
-        "en"
-    ]
+    languages: Annotated[tuple[str, ...], Meta(description="expected ones; others are flagged, never dropped")] = (
+        "en",
+    )
 
 
 class Read(Section, frozen=True):

@@ -22,11 +22,9 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(init)
     app.command()(run)
-    app.command()(ingest)
-    app.command()(embed)
-    app.command()(resolve)
-    for name, what in _PLAIN.items():
-        app.command(name, help=what)(_plain(name))
+    stages = {"ingest": ingest, "embed": embed, "resolve": resolve}
+    for name in ("ingest", "assess", "embed", "link", "resolve", "audit", "split", "export", "report"):
+        app.command(name, help=_PLAIN.get(name))(stages.get(name) or _plain(name))
 
 
 def init(context: typer.Context, folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path()) -> None:
