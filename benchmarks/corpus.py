@@ -11,18 +11,19 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe qui ro su ta ve wi xo yu za bre cla dri flo gra plu ste tro".split()
+SYLLABLES = tuple(c + v for c in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t") for v in "aeiou")
 CATEGORIES = ("momentum", "trend", "volatility", "volume", "on_chain", "derivatives", "sentiment", "structure")
 VOCABULARY = 20_000
 
 
 def vocabulary(rng: random.Random) -> list[str]:
-    """Distinct pseudo-words of two to four syllables."""
+    """Distinct pseudo-words of one to three syllables."""
     words: dict[str, None] = {}
     while len(words) < VOCABULARY:
-        words["".join(rng.choices(SYLLABLES, k=rng.randint(2, 4)))] = None
+        words["".join(rng.choices(SYLLABLES, k=rng.randint(1, 3)))] = None
     return list(words)
 
 
@@ -30,14 +31,15 @@ def pairs(n: int, *, seed: int = 7) -> Iterator[dict[str, object]]:
     """`n` records with question, answer, indicator, category, sources and, where planted, `planted`."""
     rng = random.Random(seed)
     words = vocabulary(rng)
-    weights = [1 / (rank + 10) for rank in range(len(words))]
+    weights = list(accumulate(1 / (rank + 10) for rank in range(len(words))))
     made: list[dict[str, object]] = []
     for number in range(n):
         if made and rng.random() < 0.05:
             yield planted(rng, rng.choice(made), words)
             continue
-        question = f"What does {' '.join(rng.choices(words, weights, k=rng.randint(5, 11)))} {rng.randint(2, 99)} tell?"
-        answer = " ".join(rng.choices(words, weights, k=rng.randint(25, 70))).capitalize() + "."
+        subject = " ".join(rng.choices(words, cum_weights=weights, k=rng.randint(5, 11)))
+        question = f"What does {subject} {rng.randint(2, 99)} tell?"
+        answer = " ".join(rng.choices(words, cum_weights=weights, k=rng.randint(15, 40))).capitalize() + "."
         record: dict[str, object] = {
             "question": question,
             "answer": answer,
