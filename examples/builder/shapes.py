@@ -126,8 +126,8 @@ def sqlite(records: list[Record], **_: Any) -> Written:
     for r in records:
         if r.indicator not in ids:
             ids[r.indicator] = len(ids) + 1
-            row = (ids[r.indicator], r.indicator, r.category)
-            db.execute("insert into indicators values (?, ?, ?)", row)
+            topic = (ids[r.indicator], r.indicator, r.category)
+            db.execute("insert into indicators values (?, ?, ?)", topic)
     began = datetime(2025, 11, 6, 0, 13, 55, tzinfo=UTC)
     for i, r in enumerate(records, start=1):
         at = (began + timedelta(minutes=7 * i)).strftime("%Y-%m-%d %H:%M:%S")
