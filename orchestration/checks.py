@@ -26,6 +26,7 @@ UNIQUE = {
     "grades": "key",
     "decisions": "key",
     "splits": "key",
+    "frozen_splits": "key",
     "flags": "key, flag, scope",
     "vectors": "text_key, recipe",
     "links": "a, b, method",

@@ -107,6 +107,62 @@ class Pipeline:
     def _ingest(self) -> Stage:
         from etl import ingest
 
+        read = self.workspace.settings.read
+        options = {"root": self.workspace.root, "inbox": self.workspace.inbox, "aliases": read.aliases}
         return Stage(
-            "ingest", lambda: Pending("ingest", 0, "files"), lambda: ingest.ingest(self.store, [], meter=self.meter)
+            "ingest",
+            lambda: ingest.pending(self.store, self.paths, **options),
+            lambda: ingest.ingest(
+                self.store, self.paths, meter=self.meter, sender=self.sender, limit=self.limit, **options
+            ),
         )
+
+    def _assess(self) -> Stage:
+        from quality import assess
+
+        languages = self.workspace.settings.project.languages
+        return Stage(
+            "assess",
+            lambda: assess.pending(self.store, languages=languages),
+            lambda: assess.assess(self.store, meter=self.meter, languages=languages),
+        )
+
+    def _audit(self) -> Stage:
+        from quality import audit
+
+        return Stage(
+            "audit", lambda: audit.pending(self.store), lambda: audit.audit(self.store, meter=self.meter)
+        )
+
+    def _split(self) -> Stage:
+        from etl import split
+
+        shares = self.workspace.settings.split
+        ratios = (shares.train, shares.validation, shares.test)
+        return Stage(
+            "split",
+            lambda: split.pending(self.store, ratios=ratios),
+            lambda: split.split(self.store, meter=self.meter, ratios=ratios),
+        )
+
+    def _export(self) -> Stage:
+        from etl import export
+
+        wanted = msgspec.structs.asdict(self.workspace.settings.export)
+        vectors = {"vectors_recipe": self.vectors_recipe, "model": self._model_sheet()}
+        return Stage(
+            "export",
+            lambda: export.pending(self.store, self.workspace.exports, recipe=export.recipe(**wanted, **vectors)),
+            lambda: export.export(
+                self.store, self.workspace.exports, meter=self.meter, write_index=_write_index, **wanted, **vectors
+            ),
+        )
+
+    def _snapshot(self) -> Stage:
+        from etl.store import snapshot
+
+        def publish() -> Iterator[Progress]:
+            made = snapshot.create(self.store)
+            yield Progress("snapshot", made.name, 1, 1)
+
+        return Stage("snapshot", lambda: Pending("snapshot", 1, "copy"), publish)

@@ -200,6 +200,14 @@ CREATE TABLE splits (
     withheld VARCHAR                          -- bridges_splits, or NULL
 );
 
+-- The register of what has left: the split in which a pair's texts first stood in a release. Append-only; it outlives
+-- the row in `splits`, so that a pair that is retracted and comes back does not move.
+CREATE TABLE frozen_splits (
+    key     VARCHAR NOT NULL,
+    split   VARCHAR NOT NULL,
+    version VARCHAR NOT NULL
+);
+
 CREATE TABLE releases (
     version  VARCHAR PRIMARY KEY,             -- v0001, v0002 ...
     digest   VARCHAR NOT NULL,                -- of the rows and settings; an unchanged digest makes no new release
