@@ -1,0 +1,34 @@
+"""The one place where FAISS and torch are imported: faiss first, then torch, whoever asks.
+
+Each brings an OpenMP runtime of its own; one fixed order keeps every run alike. faiss takes 0.1 s to import, so asking
+for torch may always bring it along; asking for faiss never brings torch (1.1 s).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def load_faiss() -> Any:
+    """The module `faiss`."""
+    import faiss
+
+    return faiss
+
+
+def load_torch(*, threads: int | None = None) -> Any:
+    """The module `torch`, after faiss; `threads` sets how many cores one operation uses (None: leave as it is)."""
+    load_faiss()
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch
+
+
+def load_sentence_transformers(*, threads: int | None = None) -> Any:
+    """The module `sentence_transformers`, after faiss and torch."""
+    load_torch(threads=threads)
+    import sentence_transformers
+
+    return sentence_transformers

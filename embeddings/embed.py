@@ -1,0 +1,177 @@
+"""Pairs in, vectors out: one row a distinct question or answer text and model recipe.
+
+Texts are encoded as they are shown, in an order of length and key; the units, and bitwise the vectors, do not depend
+on the order in which pairs came in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from embeddings.encoder import Encoder
+from etl.progress import Meter, Pending, Progress
+from etl.recipe import Recipe
+from etl.store import Store
+
+JOB = "embed"
+VERSION = 1
+
+# sha256 in SQL gives what etl.keys.text_key gives: the store holds UTF-8 without lone surrogates
+LIVE_TEXTS = """
+    SELECT question AS text FROM pairs WHERE occurrences > 0
+    UNION SELECT answer FROM pairs WHERE occurrences > 0
+"""
+PENDING_KEYS = f"""
+    SELECT left(sha256(text), 32) AS text_key, least(length(text) // 32, 64) AS size
+    FROM ({LIVE_TEXTS})
+    WHERE NOT EXISTS (FROM vectors v WHERE v.recipe = $recipe AND v.text_key = left(sha256(text), 32))
+    ORDER BY size, text_key
+"""
+TEXTS_OF = f"""
+    SELECT w.place, w.text_key, t.text
+    FROM ({LIVE_TEXTS}) t JOIN wanted w ON w.text_key = left(sha256(t.text), 32)
+    ORDER BY w.place
+"""
+
+INSERT_MISSING = """
+    INSERT INTO vectors BY NAME
+    SELECT n.* FROM new_rows n
+    WHERE NOT EXISTS (FROM vectors v WHERE v.recipe = n.recipe AND v.text_key = n.text_key)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long `embed` would take: texts that are pending, texts a second on a sample, and seconds for all."""
+
+    texts: int
+    texts_per_second: float
+    seconds: float
+
+
+def recipe(encoder: Encoder) -> Recipe:
+    """The model and how it is used; `link`, `resolve` and releases know the model by this recipe's digest."""
+    return Recipe(
+        JOB,
+        VERSION,
+        {
+            "model": encoder.name,
+            "digest": encoder.digest,
+            "dimension": encoder.dimension,
+            "window": encoder.window,
+            "languages": None if encoder.languages is None else list(encoder.languages),
+            "normalised": True,
+            "dtype": "float32",
+        },
+    )
+
+
+def pending(store: Store, encoder: Encoder) -> Pending:
+    """How many distinct texts of live pairs have no vector of this encoder's recipe yet."""
+    amount = _pending_keys(store, encoder).height
+    if not amount:
+        return Pending(JOB, 0, "texts")
+    before = store.last_recipe(JOB)
+    current = recipe(encoder)
+    if before is None:
+        why = "never run"
+    elif before[3] != current.digest:
+        why = f"changed: {current.changes_from(before[1], before[2])}"
+    else:
+        why = "new texts"
+    return Pending(JOB, amount, "texts", why)
+
+
+def embed(
+    store: Store,
+    encoder: Encoder,
+    *,
+    meter: Meter,
+    batch_size: int = 64,
+    unit_texts: int = 1024,
+    limit: int | None = None,
+) -> Iterator[Progress]:
+    """Encode every pending text, `unit_texts` at a time, at most `limit` in all.
+
+    Spends "texts". Counts a unit: `texts`, `tokens`, `truncated`.
+    """
+    made = recipe(encoder)
+    waiting = _pending_keys(store, encoder)
+    total = waiting.height
+    waiting = waiting.head(total if limit is None else limit)
+    for number, start in enumerate(range(0, waiting.height, unit_texts), start=1):
+        part = waiting.slice(start, unit_texts).select("text_key").with_row_index("place")
+        texts = store.query(TEXTS_OF, wanted=part)
+        meter.spend("texts", texts.height)
+        rows = encoded(texts, encoder, recipe_digest=made.digest, batch_size=batch_size)
+        name = f"texts {number}: {part['text_key'][0]}"
+        with store.unit(JOB, name, recipe=made) as unit:
+            written = unit.execute(INSERT_MISSING, new_rows=rows)
+            unit.counts.update(texts=written, tokens=int(rows["tokens"].sum()), truncated=int(rows["truncated"].sum()))
+            counts = dict(unit.counts)
+        yield Progress(JOB, name, min(start + unit_texts, waiting.height), total, counts)
+
+
+def encoded(texts: pl.DataFrame, encoder: Encoder, *, recipe_digest: str, batch_size: int = 64) -> pl.DataFrame:
+    """Rows of `vectors` for a frame of text_key and text."""
+    written = texts["text"].to_list()
+    tokens = encoder.lengths(written)
+    matrix = encoder.encode(written, batch_size=batch_size)
+    return pl.DataFrame(
+        {
+            "text_key": texts["text_key"],
+            "recipe": pl.repeat(recipe_digest, texts.height, eager=True, dtype=pl.String),
+            "vector": pl.Series(matrix, dtype=pl.Array(pl.Float32, encoder.dimension)).cast(pl.List(pl.Float32)),
+            "tokens": tokens,
+            "truncated": tokens > encoder.window,
+        }
+    )
+
+
+def estimate(
+    store: Store,
+    encoder: Encoder,
+    *,
+    sample: int = 96,
+    batch_size: int = 64,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Estimate:
+    """Encode an evenly spaced sample of the pending texts, by length, and say how long all of them would take."""
+    waiting = _pending_keys(store, encoder)
+    if waiting.is_empty():
+        return Estimate(0, 0.0, 0.0)
+    places = np.unique(np.linspace(0, waiting.height - 1, min(sample, waiting.height)).astype(np.int64))
+    wanted = waiting[places].select("text_key").with_row_index("place")
+    texts = store.query(TEXTS_OF, wanted=wanted)["text"].to_list()
+    encoder.encode(texts[:1], batch_size=1)  # the first call pays for warming up
+    start = clock()
+    encoder.encode(texts, batch_size=batch_size)
+    rate = len(texts) / max(clock() - start, 1e-6)
+    return Estimate(waiting.height, round(rate, 1), round(waiting.height / rate, 1))
+
+
+def load(
+    store: Store, recipe_digest: str, text_keys: Sequence[str] | pl.Series | None = None
+) -> tuple[pl.Series, NDArray[np.float32]]:
+    """The keys, ascending, and the matrix (n, dimension) of a recipe's vectors; of those of `text_keys` that exist."""
+    only, frames = "", {}
+    if text_keys is not None:
+        only = "SEMI JOIN wanted USING (text_key)"
+        frames = {"wanted": pl.DataFrame({"text_key": pl.Series(text_keys, dtype=pl.String)})}
+    rows = store.query(
+        f"SELECT text_key, vector FROM vectors v {only} WHERE recipe = ? ORDER BY text_key", [recipe_digest], **frames
+    )
+    if rows.is_empty():
+        return rows["text_key"], np.zeros((0, 0), dtype=np.float32)
+    numbers = rows["vector"].explode().to_numpy()
+    return rows["text_key"], numbers.reshape(rows.height, -1)
+
+
+def _pending_keys(store: Store, encoder: Encoder) -> pl.DataFrame:
+    return store.query(PENDING_KEYS, {"recipe": recipe(encoder).digest})
