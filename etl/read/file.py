@@ -5,11 +5,79 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from etl.detect.container import container
+from etl.detect.encoding import decode
+from etl.detect.format import Format, Refusal
+from etl.errors import DeliveryError
+from etl.read.assemble import Recognise, Refused, recogniser
+from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.table_text import read_table
 
 
 def read(path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None) -> Reading:
     """Read one delivery. Bad content is refused, never raised; `mapping` (our field -> the sender's name) is a person's
     and wins over what the content suggests. Raises DeliveryError when the path cannot be opened."""
-    raise NotImplementedError
+    limits = limits or Limits()
+    try:
+        size = path.stat().st_size
+        if size > limits.file_bytes:
+            return Reading.refused("file_too_large", f"{size:,} bytes, {limits.file_bytes:,} are allowed")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DeliveryError(f"{path} cannot be read: {error.strerror or error}") from error
+    return read_bytes(data, mapping=mapping, limits=limits)
+
+
+def read_bytes(data: bytes, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None) -> Reading:
+    """Read the bytes of one delivery; nothing is raised for what they hold."""
+    limits = limits or Limits()
+    if mapping is not None and not {"question", "answer"} <= mapping.keys():
+        return Reading.refused("mapping_does_not_fit", "a mapping names at least question and answer")
+    try:
+        reading = _read(data, recogniser(dict(mapping) if mapping is not None else None), limits)
+    except Refused as stop:
+        return Reading.of(stop.refusal)
+    except MemoryError:
+        return Reading.refused("out_of_memory", f"{len(data):,} bytes need more memory than there is")
+    except RecursionError:
+        return Reading.refused("too_deep", "nested more deeply than can be followed")
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) or not _is_content(error):
+            raise
+        return Reading.refused("unreadable", f"{type(error).__name__}: {str(error)[:300]}")
+    if (
+        mapping is not None
+        and reading.refusal is not None
+        and reading.format is not None
+        and not reading.format.mapping
+    ):
+        said = ", ".join(f"{ours} = {theirs}" for ours, theirs in mapping.items())
+        return Reading.refused("mapping_does_not_fit", f"no records with {said}; {reading.refusal.evidence}")
+    return reading
+
+
+def _is_content(error: BaseException) -> bool:
+    """Errors that bytes can cause; a panic of polars is a BaseException, a bug of ours in the books is not content."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+    kind = container(data)
+    if isinstance(kind, Refusal):
+        return Reading.of(kind)
+    if kind == "parquet":
+        from etl.read.parquet import read_parquet
+
+        return read_parquet(data, recognise, limits)
+    if kind in ("sqlite", "duckdb"):
+        from etl.read.database import read_database
+
+        return read_database(data, kind, recognise, limits)
+    text = decode(data)
+    if isinstance(text, Refusal):
+        return Reading.of(text, Format("text", "unknown", "unknown", {}, 0.0))
+    if text.data.lstrip()[:1] in (b"{", b"["):
+        return read_json(text, recognise, limits)
+    return read_table(text, recognise, limits)

@@ -11,7 +11,7 @@ from etl.read.limits import Limits
 from etl.read.reading import Reading
 
 
-class ReaderDied(DeliveryError):
+class ReaderDied(DeliveryError):  # noqa: N818 - it says what happened, the family name says that it is an error
     """The child that read a delivery crashed, ran out of memory or time. `reason` is snake_case: `reader_crashed`,
     `reader_out_of_memory`, `reader_timeout`, `reader_output_too_large`."""
 

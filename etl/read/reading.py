@@ -8,25 +8,25 @@ import polars as pl
 
 from etl.detect.format import Format, Refusal
 
-CANDIDATES = pl.Schema(
-    {
-        "position": pl.String(),  # line:7, /data/3 (JSON pointer), table/rowid; with #n for the n-th pair of a record
-        "question": pl.String(),  # texts as decoded, not repaired
-        "answer": pl.String(),
-        "context": pl.String(),
-        "indicator": pl.String(),
-        "category": pl.String(),
-        "sources": pl.List(pl.String()),
-        "licence": pl.String(),
-        "phrasings": pl.List(pl.String()),  # other wordings of the question that the sender gave
-        "alternatives": pl.List(pl.String()),  # other answers that the sender calls acceptable
-        "metadata": pl.String(),  # JSON object of everything that was not mapped, or null
-        "source_session": pl.String(),
-        "derived": pl.List(pl.String()),  # columns not given in the record but taken from around it
-        "raw_digest": pl.String(),  # 32 hex of sha256 of the raw record
-    }
-)
-REJECTS = pl.Schema({"position": pl.String(), "reason": pl.String(), "evidence": pl.String(), "raw": pl.String})
+_CANDIDATES: dict[str, pl.DataType] = {
+    "position": pl.String(),  # line:7, /data/3 (JSON pointer), table/rowid; with #n for the n-th pair of a record
+    "question": pl.String(),  # texts as decoded, not repaired
+    "answer": pl.String(),
+    "context": pl.String(),
+    "indicator": pl.String(),
+    "category": pl.String(),
+    "sources": pl.List(pl.String()),
+    "licence": pl.String(),
+    "phrasings": pl.List(pl.String()),  # other wordings of the question that the sender gave
+    "alternatives": pl.List(pl.String()),  # other answers that the sender calls acceptable
+    "metadata": pl.String(),  # JSON object of everything that was not mapped, or null
+    "source_session": pl.String(),
+    "derived": pl.List(pl.String()),  # columns not given in the record but taken from around it
+    "raw_digest": pl.String(),  # 32 hex of sha256 of the raw record
+}
+CANDIDATES = pl.Schema(_CANDIDATES)
+_REJECTS: dict[str, pl.DataType] = dict.fromkeys(["position", "reason", "evidence", "raw"], pl.String())
+REJECTS = pl.Schema(_REJECTS)
 
 _NTH = r"#\d+$"
 

@@ -1,0 +1,106 @@
+"""A sample of records in, an outline of their columns out: what the rules that recognise a shape look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from etl.detect.names import ENVELOPES, plain
+
+SAMPLE = 2000
+_QUESTION_MARKS = ("?", "？", "؟", ";?", "?)", '?"')
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The values that one name has in the sample, null ones left out. Shares are of these values."""
+
+    name: str
+    values: tuple[Any, ...]
+    presence: float  # share of the records that have it, null or not
+
+    def share(self, *kinds: type) -> float:
+        """How many of the values are of one of these types."""
+        return sum(isinstance(value, kinds) for value in self.values) / max(len(self.values), 1)
+
+    @property
+    def texts(self) -> list[str]:
+        """The values that are texts with something in them."""
+        return [value for value in self.values if isinstance(value, str) and value.strip()]
+
+    @property
+    def is_text(self) -> bool:
+        """Mostly texts, and not numbers or dates written as such."""
+        return self.share(str) >= 0.5 and sum(map(_numeric, self.texts)) < 0.5 * len(self.texts)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Mostly numbers, dates or times, written as such or as text."""
+        filled = [value for value in self.values if not (isinstance(value, str) and not value.strip())]
+        return bool(filled) and sum(map(_numeric, filled)) >= 0.8 * len(filled)
+
+    @property
+    def questions(self) -> float:
+        """Share of the texts that end in a question mark."""
+        texts = self.texts
+        return sum(text.rstrip().endswith(_QUESTION_MARKS) for text in texts) / max(len(texts), 1)
+
+    @property
+    def length(self) -> float:
+        """Mean characters of the texts."""
+        texts = self.texts
+        return sum(map(len, texts)) / max(len(texts), 1)
+
+    @property
+    def variety(self) -> float:
+        """Share of the texts that are distinct."""
+        texts = self.texts
+        return len(set(texts)) / max(len(texts), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Columns by name, in the order of first appearance, and how many records were looked at."""
+
+    columns: dict[str, Column]
+    rows: int
+
+    @classmethod
+    def of(cls, records: Sequence[Any]) -> Outline:
+        """The outline of the objects among the first records; members of `metadata` and the like count as columns too,
+        named `metadata.member`."""
+        sample = [record for record in records[:SAMPLE] if isinstance(record, dict)]
+        values: dict[str, list[Any]] = {}
+        for record in sample:
+            for name, value in record.items():
+                values.setdefault(name, []).append(value)
+                if isinstance(value, dict) and plain(name) in ENVELOPES:
+                    for inner, given in value.items():
+                        values.setdefault(f"{name}.{inner}", []).append(given)
+        columns = {
+            name: Column(name, tuple(value for value in given if value is not None), len(given) / len(sample))
+            for name, given in values.items()
+        }
+        return cls(columns, len(sample))
+
+    def find(self, *names: str) -> Column | None:
+        """The first column whose plain name is one of these."""
+        return next((column for name, column in self.columns.items() if plain(name) in names), None)
+
+    @property
+    def text_columns(self) -> list[Column]:
+        """The columns at the top of the records that hold mostly texts."""
+        return [column for name, column in self.columns.items() if "." not in name and column.is_text]
+
+
+def _numeric(value: Any) -> bool:
+    if isinstance(value, (bool, int, float, msgspec.Raw)):
+        return True
+    if not isinstance(value, str):
+        return not isinstance(value, (dict, list))  # dates, times and decimals of parquet files and databases
+    text = value.strip()
+    digits = sum(map(str.isdigit, text))
+    return digits > 0 and digits + sum(map(text.count, "-+.,:/ %eETZ$€£")) >= len(text)

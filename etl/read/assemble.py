@@ -1,0 +1,94 @@
+"""Batches of parsed records in, one `Reading` out: chunk after chunk, so that a million records need little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from etl.detect.format import Format, Refusal
+from etl.detect.mapping import Mapping, by_names
+from etl.detect.outline import Outline
+from etl.read.limits import Limits
+from etl.read.reading import CANDIDATES, REJECTS, Reading
+from etl.shapes import recognise, shape_named
+from etl.shapes.base import Batch, Match, Reject, as_is
+from etl.shapes.build import build
+
+CHUNK = 50_000  # records
+Recognise = Callable[[Outline], Match | Refusal | None]
+
+
+@dataclass(slots=True)
+class Assembly:
+    """What has been read so far."""
+
+    limits: Limits
+    records: int = 0
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def add(self, batch: Batch, match: Match) -> None:
+        """Read one batch. Raises Refused when there are more records than allowed."""
+        self.records += len(batch.records) + len(batch.rejects)
+        if self.records > self.limits.records:
+            raise Refused(Refusal("too_many_records", f"more than {self.limits.records:,}"))
+        prepare = as_is if match.shape == "mapped" else shape_named(match.shape).prepare
+        frame, rejects = build(prepare(batch, match), match.mapping, field_characters=self.limits.field_characters)
+        self.frames.append(frame)
+        self.rejects += rejects
+
+    def reject(self, position: str, reason: str, evidence: str, raw: str) -> None:
+        """A record that could not even be parsed."""
+        self.records += 1
+        self.rejects.append(Reject(position, reason, evidence, raw))
+
+    def reading(self, format: Format) -> Reading:  # noqa: A002 - the name of the field it becomes
+        """The whole delivery. Without a single record it is refused."""
+        if self.records == 0:
+            return Reading.refused("no_records", "the form is known, but there is no record in it", format=format)
+        candidates = pl.concat(self.frames) if self.frames else CANDIDATES.to_frame()
+        rejects = pl.DataFrame(self.rejects, schema=REJECTS, orient="row")
+        return Reading(format, self.records, candidates, rejects)
+
+
+class Refused(Exception):  # noqa: N818 - no error: it carries a decision out of a deep place
+    """The delivery as a whole is refused."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def recogniser(mapping: dict[str, str] | None) -> Recognise:
+    """The rules, or, with a mapping by a person, just that mapping wherever its columns stand."""
+    if mapping is None:
+        return recognise
+
+    def as_told(outline: Outline) -> Match | None:
+        if not {mapping["question"], mapping["answer"]} <= outline.columns.keys():
+            return None
+        named = by_names(outline)
+        taken = set(mapping.values())
+        rest = {ours: theirs for ours, theirs in named.fields.items() if theirs not in taken and ours not in mapping}
+        rest = {ours: theirs for ours, theirs in rest.items() if ours not in ("question", "answer")}
+        also = {ours: names for ours, names in named.also.items() if ours in rest}
+        return Match("mapped", Mapping(rest | mapping, 1.0, ("mapping given by a person",), also))
+
+    return as_told
+
+
+def format_of(container: str, encoding: str, match: Match, shape: str | None = None, **more: object) -> Format:
+    """The decision for the books."""
+    details = {"also": match.mapping.also, **match.details, **more}
+    evidence = match.mapping.evidence
+    return Format(
+        container=container,
+        encoding=encoding,
+        shape=shape or match.shape,
+        mapping=match.mapping.fields,
+        confidence=match.mapping.confidence,
+        evidence=evidence,
+        details={name: value for name, value in details.items() if value},
+    )

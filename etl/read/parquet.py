@@ -1,0 +1,34 @@
+"""The bytes of a parquet file in, a `Reading` out."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+from etl.detect.format import Format, Refusal
+from etl.detect.outline import SAMPLE, Outline
+from etl.detect.strict_json import canonical
+from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.json_text import digest
+from etl.read.limits import Limits
+from etl.read.reading import Reading
+from etl.shapes.base import Batch, Match
+
+
+def read_parquet(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+    """Read a parquet file whole; polars panics on some broken ones, which the caller catches."""
+    frame = pl.read_parquet(io.BytesIO(data), use_statistics=False)
+    known = Format("parquet", "binary", "unknown", {}, 1.0)
+    if frame.height == 0:
+        return Reading.refused("no_records", f"no rows; columns {', '.join(frame.columns)}", format=known)
+    match = recognise(Outline.of(frame.head(SAMPLE).to_dicts()))
+    if not isinstance(match, Match):
+        refusal = match or Refusal("tabular", f"no column looks like a question: {', '.join(frame.columns)[:300]}")
+        return Reading.of(refusal, known)
+    assembly = Assembly(limits)
+    for start in range(0, frame.height, CHUNK):
+        records = frame.slice(start, CHUNK).to_dicts()
+        positions = [f"row:{start + i}" for i in range(1, len(records) + 1)]
+        assembly.add(Batch(positions, records, [digest(canonical(record)) for record in records]), match)
+    return assembly.reading(format_of("parquet", "binary", match))

@@ -1,0 +1,48 @@
+"""Parsed records in, pairs out: one module a shape family, all of them registered in one table.
+
+The first shape in the table that recognises an outline decides; a Refusal decides as well.
+"""
+
+from __future__ import annotations
+
+from etl.detect.format import Refusal
+from etl.detect.outline import Outline
+from etl.shapes.alpaca import (
+    prepare_alpaca,
+    prepare_self_instruct,
+    recognise_alpaca,
+    recognise_self_instruct,
+    recognise_title_ask_answer,
+)
+from etl.shapes.base import Match, Shape
+from etl.shapes.flat import prepare_labelled, recognise_by_content, recognise_flat, recognise_labelled
+from etl.shapes.not_pairs import recognise_classification, recognise_not_pairs, recognise_two_of_a_kind
+from etl.shapes.unsupported import recognise_unsupported
+
+SHAPES: tuple[Shape, ...] = (
+    Shape("unsupported", recognise_unsupported),
+    Shape("two_of_a_kind", recognise_two_of_a_kind),
+    Shape("self_instruct", recognise_self_instruct, prepare_self_instruct),
+    Shape("alpaca", recognise_alpaca, prepare_alpaca),
+    Shape("title_ask_answer", recognise_title_ask_answer),
+    Shape("labelled_answers", recognise_labelled, prepare_labelled),
+    Shape("flat", recognise_flat),
+    Shape("classification", recognise_classification),
+    Shape("by_content", recognise_by_content),
+    Shape("not_pairs", recognise_not_pairs),
+)
+_BY_NAME = {shape.name: shape for shape in SHAPES}
+
+__all__ = ["SHAPES", "Match", "Shape", "recognise", "shape_named"]
+
+
+def recognise(outline: Outline) -> Match | Refusal | None:
+    """What these records are: a Match, a Refusal with the reason, or None when no rule has an opinion."""
+    if outline.rows == 0:
+        return None
+    return next((found for shape in SHAPES if (found := shape.recognise(outline)) is not None), None)
+
+
+def shape_named(name: str) -> Shape:
+    """The shape that a Match names."""
+    return _BY_NAME[name]
