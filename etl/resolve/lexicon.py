@@ -1,0 +1,143 @@
+"""`terms.toml` in, lookup tables out: domain terms with synonyms, antonyms, negations, units, number words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+# A word, number, sign of quantity or end of a sentence. A minus counts only where no word, digit or bracket stands
+# before it: 10-20 is a range, COVID-19 a name.
+TOKEN = re.compile(
+    r"\$[A-Za-z]{2,10}(?![A-Za-z])|[^\W\d_]+(?:'[^\W\d_]+)*[+#]*|(?<![\w)\]%.-])[-+]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*|[%$€£¥₿°.!?:;\n]"
+)
+
+
+def _listed(words: str) -> list[str]:
+    return words.split()
+
+
+NUMBERS = {
+    word: value
+    for value, word in enumerate(
+        _listed("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty")
+    )
+} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "dozen": 12,
+     "twice": 2, "double": 2, "triple": 3}  # fmt: skip
+MULTIPLIERS = {
+    "hundred": 10**2, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9,
+    "trillion": 10**12,
+}  # fmt: skip
+ORDINALS = dict(
+    zip(_listed("first second third fourth fifth sixth seventh eighth ninth tenth"), range(1, 11), strict=True)
+)
+ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
+
+_UNITS = """
+percent: % pct percent percentage
+second: s sec secs second seconds
+minute: min mins minute minutes
+hour: h hr hrs hour hours hourly
+day: d day days daily
+week: w wk wks week weeks weekly
+month: mo month months monthly
+quarter: quarter quarters quarterly
+year: y yr yrs year years yearly annual annually
+decade: decade decades
+century: century centuries
+usd: $ usd dollar dollars
+cent: cent cents
+eur: € eur euro euros
+gbp: £ gbp pound pounds
+jpy: ¥ jpy yen
+basis_point: bp bps
+fold: x fold
+ms: ms millisecond milliseconds
+mm: mm millimetre millimetres millimeter millimeters
+cm: cm centimetre centimetres centimeter centimeters
+m: m metre metres meter meters
+km: km kilometre kilometres kilometer kilometers
+mile: mi mile miles
+foot: ft foot feet
+inch: inch inches
+mg: mg milligram milligrams
+g: g gram grams
+kg: kg kilogram kilograms
+lb: lb lbs
+ml: ml millilitre millilitres milliliter milliliters
+l: l litre litres liter liters
+celsius: celsius c
+fahrenheit: fahrenheit f
+satoshi: sat sats satoshi satoshis
+gwei: gwei
+wei: wei
+byte: byte bytes
+kb: kb
+mb: mb
+gb: gb
+"""
+UNITS = {
+    name: line.partition(":")[0]
+    for line in _UNITS.strip().splitlines()
+    for name in line.partition(":")[2].split()
+}  # fmt: skip
+FRAME_NOUNS = frozenset({"minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century"})
+FRAME_WORDS = frozenset(
+    _listed(
+        "hourly daily weekly monthly quarterly yearly annual annually intraday overnight "
+        "today yesterday tomorrow tonight"
+    )
+)
+MONTHS = frozenset(
+    _listed(
+        "january february april june july august september october november december "
+        "jan feb apr jun jul aug sep sept oct nov dec"
+    )
+)
+DOUBTFUL_MONTHS = frozenset({"may", "march", "mar"})  # words of their own: months only beside a number
+WEEKDAYS = frozenset(_listed("monday tuesday wednesday thursday friday saturday sunday"))
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """`terms` maps a name's first word to (all its words, exact spelling or None, canonical name), longest first;
+    `poles` a word to (antonym line, side)."""
+
+    terms: dict[str, tuple[tuple[tuple[str, ...], str | None, str], ...]]
+    poles: dict[str, tuple[tuple[int, int], ...]]
+    negations: frozenset[str]
+    soft: frozenset[str]
+    directional: frozenset[str]
+
+
+def plain_words(text: str) -> tuple[str, ...]:
+    """The casefolded word and number tokens of a text, as features see them."""
+    return tuple(token.casefold() for token in TOKEN.findall(text) if token[-1] not in ".!?:;\n%$€£¥₿°")
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The packaged word lists, read once."""
+    data = tomllib.loads((files("etl.resolve") / "terms.toml").read_text(encoding="utf-8"))
+    terms = defaultdict(list)
+    for line in data["terms"]:
+        names = [name.strip() for name in line.split("|")]
+        for name in names:
+            spelled = plain_words(name.removeprefix("="))
+            terms[spelled[0]].append((spelled, name[1:] if name.startswith("=") else None, names[0].removeprefix("=")))
+    poles = defaultdict(list)
+    for number, line in enumerate(data["antonyms"]):
+        for side, words in enumerate(line.split(":")):
+            for word in words.split():
+                poles[word].append((number, side))
+    return Lexicon(
+        {first: tuple(sorted(rows, key=lambda row: (-len(row[0]), row[0]))) for first, rows in terms.items()},
+        {word: tuple(sides) for word, sides in poles.items()},
+        frozenset(data["negations"].split()),
+        frozenset(data["soft"].split()),
+        frozenset(data["directional"].split()),
+    )
