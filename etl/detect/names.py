@@ -39,7 +39,7 @@ NAMES: dict[str, dict[str, float]] = {
         "department": 0.9, "subject": 0.85, "section": 0.8, "domain": 0.8,
     },
     "sources": {
-        "sources": 1.0, "source": 1.0, "url": 1.0, "urls": 1.0, "link": 0.95, "links": 0.95, "sourceurl": 1.0,
+        "sources": 1.0, "source": 0.95, "url": 1.0, "urls": 1.0, "link": 1.0, "links": 1.0, "sourceurl": 1.0,
         "sourceurls": 1.0, "references": 0.95, "reference": 0.9, "citations": 0.95, "citation": 0.95,
     },
     "licence": {"licence": 1.0, "license": 1.0, "rights": 0.85, "copyright": 0.8},

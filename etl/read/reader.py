@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import IO, Any, Self
 
 from etl.errors import DeliveryError
-from etl.read.limits import Limits
+from etl.read import wire
+from etl.read.limits import MEGABYTE, Limits
 from etl.read.reading import Reading
+
+_START_SECONDS = 120.0  # a cold disk; measured 0.4 s when warm
 
 
 class ReaderDied(DeliveryError):  # noqa: N818 - it says what happened, the family name says that it is an error
-    """The child that read a delivery crashed, ran out of memory or time. `reason` is snake_case: `reader_crashed`,
-    `reader_out_of_memory`, `reader_timeout`, `reader_output_too_large`."""
+    """The child that read a delivery did not survive it.
+
+    `reason` is snake_case: `reader_crashed`, `reader_out_of_memory`, `reader_timeout` or `reader_output_too_large`.
+    """
 
     def __init__(self, reason: str, evidence: str) -> None:
         super().__init__(f"{reason}: {evidence}")
@@ -22,13 +33,19 @@ class ReaderDied(DeliveryError):  # noqa: N818 - it says what happened, the fami
 
 
 class Reader:
-    """Reads deliveries in one spawned child, started at the first file and started anew whenever it dies."""
+    """Reads deliveries in one child process, started with the first file and started anew whenever it dies.
+
+    A plain subprocess and not multiprocessing: that would import the caller's main module again in the child. The
+    memory limit (address space) needs POSIX; elsewhere only time and output are limited.
+    """
 
     def __init__(
-        self, *, timeout_s: float = 600.0, memory_mb: int = 6144, output_mb: int = 4096, limits: Limits | None = None
+        self, *, timeout_s: float = 600.0, memory_mb: int = 8192, output_mb: int = 4096, limits: Limits | None = None
     ) -> None:
         self._limits = limits or Limits()
         self._timeout_s, self._memory_mb, self._output_mb = timeout_s, memory_mb, output_mb
+        self._child: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +55,98 @@ class Reader:
 
     def read(self, path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
         """Read one file. Raises `ReaderDied` when the child did not survive it, DeliveryError for a missing file."""
-        raise NotImplementedError
+        request = {
+            "path": str(path.absolute()),
+            "mapping": None if mapping is None else dict(mapping),
+            "seconds": int(self._timeout_s) + 1,
+        }
+        child = self._child if self._child is not None and self._child.poll() is None else self._start()
+        head, *frames = self._ask(child, json.dumps(request).encode("ascii"), messages=3, seconds=self._timeout_s)
+        if not frames:
+            raise DeliveryError(json.loads(head)["error"])
+        return wire.unpack([head, *frames])
 
     def close(self) -> None:
-        """End the child."""
+        """End the child; the next `read` starts another one."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child, closed in close()
+        arguments = (self._memory_mb, self._output_mb, asdict(self._limits))
+        code = f"import sys; sys.path[:] = {sys.path!r}; from etl.read.child import serve; serve{arguments!r}"
+        windows = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Ctrl-C is for the parent only
+        self._child = subprocess.Popen(  # noqa: S603 - our own interpreter with code of ours, no shell
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+            creationflags=windows,
+        )
+        self._ask(self._child, None, messages=1, seconds=_START_SECONDS)
+        return self._child
+
+    def _ask(
+        self, child: subprocess.Popen[bytes], request: bytes | None, *, messages: int, seconds: float
+    ) -> list[bytes]:
+        """Send a request and take the answer; the child is killed when it takes too long or says too much."""
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._exchange(child, request, messages)
+        except (EOFError, BrokenPipeError, ConnectionError) as error:
+            raise self._death(child, late=late.is_set(), seconds=seconds) from error
+        except ValueError as error:
+            self.close()
+            raise ReaderDied("reader_output_too_large", str(error)) from error
+        except BaseException:
+            self.close()  # interrupted in the middle of an answer: the rest of it must not be taken for the next one
+            raise
+        finally:
+            timer.cancel()
+
+    def _exchange(self, child: subprocess.Popen[bytes], request: bytes | None, messages: int) -> list[bytes]:
+        assert child.stdin is not None  # noqa: S101 - said to the type checker: both are pipes
+        assert child.stdout is not None  # noqa: S101 - as above
+        if request is not None:
+            wire.send(child.stdin, request)  # type: ignore[arg-type]  # IO[bytes] of a pipe is a BinaryIO
+        found: list[bytes] = []
+        at_most = self._output_mb * MEGABYTE
+        while len(found) < messages:
+            found.append(wire.receive(child.stdout, at_most=at_most))  # type: ignore[arg-type]  # as above
+            if found[0].startswith(b'{"error"'):
+                break
+        return found
+
+    def _death(self, child: subprocess.Popen[bytes], *, late: bool, seconds: float) -> ReaderDied:
+        """Say what the child died of, with the last words it left."""
+        code: Any = child.wait()
+        words = self._last_words()
+        self.close()
+        if late:
+            return ReaderDied("reader_timeout", f"still reading after {seconds:g} s")
+        if "memory allocation of" in words or "MemoryError" in words or "bad_alloc" in words:
+            return ReaderDied("reader_out_of_memory", words)
+        died = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return ReaderDied("reader_crashed", f"{died}{': ' if words else ''}{words}")
+
+    def _last_words(self) -> str:
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        text = self._errors.read()[-2000:].decode("utf-8", "replace")
+        return " ".join(text.split())[-300:]

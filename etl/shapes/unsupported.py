@@ -26,9 +26,10 @@ def _unsupported(shape: str, evidence: str) -> Refusal:
 
 
 def _preference(outline: Outline) -> Refusal | None:
-    if outline.find("chosen") and outline.find("rejected"):
-        return _unsupported("preference", "answers chosen and rejected")
-    return None
+    chosen, rejected = outline.find("chosen"), outline.find("rejected")
+    if chosen is None or rejected is None or (chosen.texts and chosen.variety < 0.2 and outline.rows >= 5):
+        return None  # the same text everywhere is the name of a column: a register of data sets
+    return _unsupported("preference", "answers chosen and rejected")
 
 
 def _chat(outline: Outline) -> Refusal | None:

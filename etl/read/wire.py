@@ -1,0 +1,66 @@
+"""Messages between the parent and the reading child: a length, then that many bytes; frames go as Arrow IPC."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import BinaryIO
+
+import polars as pl
+
+from etl.detect.format import Format, Refusal
+from etl.read.reading import Reading
+
+_LENGTH = 8  # bytes, big-endian
+
+
+def send(stream: BinaryIO, message: bytes) -> None:
+    """Write one message and flush it."""
+    stream.write(len(message).to_bytes(_LENGTH, "big"))
+    stream.write(message)
+    stream.flush()
+
+
+def receive(stream: BinaryIO, *, at_most: int) -> bytes:
+    """Read one message. Raises EOFError when the other side is gone, ValueError when it is longer than `at_most`."""
+    length = int.from_bytes(_exactly(stream, _LENGTH), "big")
+    if length > at_most:
+        raise ValueError(f"a message of {length:,} bytes, {at_most:,} are allowed")
+    return _exactly(stream, length)
+
+
+def _exactly(stream: BinaryIO, length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError(f"{len(data)} of {length} bytes")
+    return data
+
+
+def pack(reading: Reading) -> list[bytes]:
+    """A reading as three messages: the decision, the candidates, the rejects."""
+    refusal = reading.refusal
+    head = {
+        "format": None if reading.format is None else reading.format.to_json(),
+        "records": reading.records,
+        "refusal": None if refusal is None else [refusal.reason, refusal.evidence, refusal.proposal],
+    }
+    return [json.dumps(head).encode("ascii"), _frame(reading.candidates), _frame(reading.rejects)]
+
+
+def unpack(messages: list[bytes]) -> Reading:
+    """The inverse of `pack`; checks the books once more."""
+    head, candidates, rejects = messages
+    said = json.loads(head)
+    return Reading(
+        format=None if said["format"] is None else Format.from_json(said["format"]),
+        records=said["records"],
+        candidates=pl.read_ipc(io.BytesIO(candidates)),
+        rejects=pl.read_ipc(io.BytesIO(rejects)),
+        refusal=None if said["refusal"] is None else Refusal(*said["refusal"]),
+    )
+
+
+def _frame(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    return buffer.getvalue()
