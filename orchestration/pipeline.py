@@ -6,12 +6,15 @@ an index writer) it is handed in here.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from etl.errors import SettingsError
 from etl.progress import Meter, Pending, Progress, Tally
@@ -71,6 +74,19 @@ class Pipeline:
 
         return embed.recipe(self.encoder).digest
 
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The settings of `resolve`, with the languages that this run's model declares."""
+        return msgspec.structs.asdict(self.workspace.settings.resolve) | {"languages": self.encoder.languages}
+
+    @property
+    def newest_manifest(self) -> dict[str, Any] | None:
+        """The manifest of the newest release, as the store remembers it."""
+        rows = self.store.query(
+            "SELECT manifest::VARCHAR AS m FROM releases ORDER BY length(version) DESC, version DESC LIMIT 1"
+        )
+        return json.loads(rows.item()) if rows.height else None
+
     def stages(self, until: str | None = None) -> list[Stage]:
         """The stages up to and including `until`; raises `SettingsError` for a name that is none."""
         if until is not None and until not in STAGES:
@@ -127,12 +143,40 @@ class Pipeline:
             lambda: assess.assess(self.store, meter=self.meter, languages=languages),
         )
 
+    def _embed(self) -> Stage:
+        from embeddings import embed
+
+        size = self.batch_size or self.workspace.settings.embed.batch_size
+        return Stage(
+            "embed",
+            lambda: embed.pending(self.store, self.encoder),
+            lambda: embed.embed(self.store, self.encoder, meter=self.meter, batch_size=size, limit=self.limit),
+        )
+
+    def _link(self) -> Stage:
+        from embeddings import link
+
+        floors = msgspec.structs.asdict(self.workspace.settings.link)
+        return Stage(
+            "link",
+            lambda: link.pending(self.store, encoder_recipe=self.vectors_recipe, **floors),
+            lambda: link.link(self.store, meter=self.meter, encoder_recipe=self.vectors_recipe, **floors),
+        )
+
+    def _resolve(self) -> Stage:
+        from etl import resolve
+
+        rules = self.rules
+        return Stage(
+            "resolve",
+            lambda: resolve.pending(self.store, **rules),
+            lambda: resolve.resolve(self.store, meter=self.meter, **rules),
+        )
+
     def _audit(self) -> Stage:
         from quality import audit
 
-        return Stage(
-            "audit", lambda: audit.pending(self.store), lambda: audit.audit(self.store, meter=self.meter)
-        )
+        return Stage("audit", lambda: audit.pending(self.store), lambda: audit.audit(self.store, meter=self.meter))
 
     def _split(self) -> Stage:
         from etl import split
@@ -146,16 +190,28 @@ class Pipeline:
         )
 
     def _export(self) -> Stage:
+        from embeddings.index import write_index
         from etl import export
 
         wanted = msgspec.structs.asdict(self.workspace.settings.export)
-        vectors = {"vectors_recipe": self.vectors_recipe, "model": self._model_sheet()}
+        model = {"name": self.encoder.name, "sha256": self.encoder.digest}
+        vectors = {"vectors_recipe": self.vectors_recipe, "model": model}
         return Stage(
             "export",
             lambda: export.pending(self.store, self.workspace.exports, recipe=export.recipe(**wanted, **vectors)),
             lambda: export.export(
-                self.store, self.workspace.exports, meter=self.meter, write_index=_write_index, **wanted, **vectors
+                self.store, self.workspace.exports, meter=self.meter, write_index=write_index, **wanted, **vectors
             ),
+        )
+
+    def _report(self) -> Stage:
+        from quality import report
+
+        folder = self.workspace.reports
+        return Stage(
+            "report",
+            lambda: report.pending(self.store, folder, release=self.newest_manifest),
+            lambda: report.report(self.store, folder, meter=self.meter, release=self.newest_manifest),
         )
 
     def _snapshot(self) -> Stage:

@@ -66,6 +66,23 @@ class Link(Section, frozen=True):
     floor_lexical: Annotated[float, Meta(ge=0.2, le=1, description="Jaccard similarity of the two questions")] = 0.50
 
 
+class Resolve(Section, frozen=True):
+    """When linked pairs are merged, wait for review, or are taken for answers to the same question."""
+
+    merge_cosine: Annotated[
+        Share, Meta(description="both sides alike by meaning: merge, if nothing speaks against it")
+    ] = 0.9
+    merge_lexical: Annotated[Share, Meta(description="both sides alike by words")] = 0.8
+    review_cosine: Annotated[Share, Meta(description="both sides alike by meaning, but not for an automatic merge")] = (
+        0.9
+    )
+    review_lexical: Annotated[Share, Meta(description="the same by words")] = 0.7
+    same_question: Annotated[Share, Meta(description="questions this alike ask the same")] = 0.9
+    answer_words: Annotated[
+        Share, Meta(description="share of words that two answers of a merge must have in common")
+    ] = 0.7
+
+
 class Split(Section, frozen=True):
     """Shares of the kept pairs; they must add up to 1."""
 
@@ -114,6 +131,7 @@ class Settings(Section, frozen=True):
     read: Read = Read()
     embed: Embed = Embed()
     link: Link = Link()
+    resolve: Resolve = Resolve()
     split: Split = Split()
     export: Export = Export()
     store: StoreLimits = StoreLimits()
