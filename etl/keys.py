@@ -45,6 +45,12 @@ def content_key(question: str, answer: str, context: str | None = None) -> str:
     return _digest([normal_form(question), normal_form(answer), normal_form(context or "")])
 
 
+def pair_keys(question: str, answer: str, context: str | None = None) -> tuple[str, str, str, str | None]:
+    """The content key and the keys of its parts, each text normalised once; no context has no key."""
+    parts = [normal_form(question), normal_form(answer), normal_form(context or "")]
+    return _digest(parts), _digest(parts[:1]), _digest(parts[1:2]), _digest(parts[2:]) if context else None
+
+
 def text_key(text: str) -> str:
     """The key of one exact text, byte for byte: what a vector belongs to."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

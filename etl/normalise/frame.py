@@ -1,0 +1,187 @@
+"""A frame of candidates in; the same frame repaired and keyed out, and rejects for texts that a repair left empty."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from etl.keys import pair_keys
+from etl.normalise import names
+from etl.normalise.names import Names
+from etl.normalise.repair import INVISIBLE, dirty_pattern, repair_text
+
+TEXTS = ("question", "answer", "context", "indicator", "category", "licence")
+LISTS = ("phrasings", "alternatives", "sources")
+_EMPTY = f"^{INVISIBLE}*$"
+_NAME_RULES = {"indicator": "alias", "category": "spelling"}
+_SEPARATOR = "\x1f"  # between the rules of one row, until they become a list
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """`candidates` as given, repaired, with key, question_key, answer_key, context_key, repairs and raw.
+
+    `rejects` (position, reason, evidence, raw, and `delivery` where the candidates had one) are the candidates whose
+    question or answer is empty now: `empty_question`, `empty_answer`.
+    """
+
+    candidates: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What was changed: rules and former values by row number."""
+
+    rules: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    raw: dict[int, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+
+    def note(self, row: int, name: str, rules: tuple[str, ...], before: Any) -> None:
+        self.rules[row] += [f"{name}:{rule}" for rule in rules]
+        self.raw[row].setdefault(name, before)
+
+
+def normalise(candidates: pl.DataFrame, *, aliases: Mapping[str, str] | None = None) -> Normalised:
+    """Repair the texts, unify the names, take the keys.
+
+    `candidates` has the columns of `etl.read.CANDIDATES` and any others, which stay. Where a column `path` is among
+    them, a missing indicator or category is taken from it where a folder or the file is named so, or from the list of
+    known indicators, and said in `derived`. `aliases` goes from another name of an indicator to the one to show.
+    """
+    known, changes = Names.known(aliases), _Changes()
+    frame = candidates.with_columns(_repaired(candidates[name], changes) for name in TEXTS)
+    frame = frame.with_columns(_repaired_lists(candidates[name], changes) for name in LISTS)
+    renamed = {
+        "indicator": _renamed(frame["indicator"], known.indicator),
+        "category": _renamed(frame["category"], names.category),
+    }
+    frame = _noted(frame, changes, renamed)
+    frame = _derived(frame, known)
+    empty = pl.any_horizontal(pl.col(name).fill_null("").str.contains(_EMPTY) for name in ("question", "answer"))
+    rejects = _rejects(frame.filter(empty), candidates.filter(frame.select(empty).to_series()))
+    return Normalised(_keyed(frame.filter(~empty)), rejects)
+
+
+def _repaired(texts: pl.Series, changes: _Changes) -> pl.Series:
+    """Most texts are clean, which Rust finds out; only the others are looked at one by one."""
+    rows = texts.str.contains(dirty_pattern()).fill_null(value=False).arg_true()
+    stripped = texts.str.strip_chars()
+    if len(rows):
+        before = texts.gather(rows).to_list()
+        done = {text: repair_text(text) for text in dict.fromkeys(before)}
+        for row, text in zip(rows.to_list(), before, strict=True):
+            if done[text][1]:
+                changes.note(row, texts.name, done[text][1], text)
+        stripped = stripped.scatter(rows, [done[text][0] for text in before])
+    if texts.name in ("question", "answer"):
+        return stripped
+    blank = stripped.str.contains(_EMPTY).fill_null(value=False)
+    return stripped.set(blank, None) if blank.any() else stripped
+
+
+def _repaired_lists(lists: pl.Series, changes: _Changes) -> pl.Series:
+    """Each text of a list, repaired; empty ones go."""
+    dirty = f"{dirty_pattern()}|^\\s|\\s$|^$"
+    members = pl.DataFrame({"row": range(len(lists)), "text": lists}).explode("text")
+    rows = members.filter(pl.col("text").is_null() | pl.col("text").str.contains(dirty))["row"].unique().sort()
+    filled = lists.fill_null([])
+    if not len(rows):
+        return filled
+    values = filled.to_list()
+    for row in rows.to_list():
+        done = [repair_text(text) for text in values[row] if text]
+        rules = tuple(dict.fromkeys(rule for _, applied in done for rule in applied))
+        if rules:
+            changes.note(row, lists.name, rules, values[row])
+        values[row] = [text for text, _ in done if text]
+    return pl.Series(lists.name, values, dtype=lists.dtype)
+
+
+def _renamed(column: pl.Series, rename: Callable[[str], str]) -> pl.Series:
+    """One spelling for each distinct name."""
+    table = {name: rename(name) for name in column.drop_nulls().unique().to_list()}
+    renamed = {name: shown for name, shown in table.items() if name != shown}
+    return column.replace(renamed) if renamed else column
+
+
+def _noted(frame: pl.DataFrame, changes: _Changes, renamed: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Put `repairs` and `raw` beside the rows, and the new names in.
+
+    Whole deliveries spell a category their own way, with few distinct names: each combination is written down once.
+    """
+    repairs: list[str | None] = [None] * frame.height
+    raw: list[str | None] = [None] * frame.height
+    written: dict[tuple[str | None, ...], tuple[str, str]] = {}
+    former = [frame[name].set((frame[name] == shown).fill_null(value=True), None) for name, shown in renamed.items()]
+    for row, names_before in enumerate(zip(*(series.to_list() for series in former), strict=True)):
+        if not any(names_before) and row not in changes.rules:
+            continue
+        if row in changes.rules or names_before not in written:
+            rules, before = [*changes.rules.get(row, [])], dict(changes.raw.get(row, {}))
+            for name, value in zip(renamed, names_before, strict=True):
+                if value is not None:
+                    rules.append(f"{name}:{_NAME_RULES[name]}")
+                    before.setdefault(name, value)
+            texts = _SEPARATOR.join(rules), json.dumps(before, ensure_ascii=False, sort_keys=True)
+            if row not in changes.rules:
+                written[names_before] = texts
+        else:
+            texts = written[names_before]
+        repairs[row], raw[row] = texts
+    return frame.with_columns(
+        *(shown.alias(name) for name, shown in renamed.items()),
+        pl.Series("repairs", repairs, dtype=pl.String).str.split(_SEPARATOR).fill_null([]),
+        pl.Series("raw", raw, dtype=pl.String),
+    )
+
+
+def _derived(frame: pl.DataFrame, known: Names) -> pl.DataFrame:
+    """Fill a missing indicator and category from the path, then a missing category from the indicator."""
+    if "path" in frame.columns:
+        paths = frame["path"].drop_nulls().unique().to_list()
+        said = {path: known.from_path(path) for path in paths}
+        for number, name in enumerate(("indicator", "category")):
+            table = {path: found[number] for path, found in said.items() if found[number] is not None}
+            frame = _filled(frame, name, "path", table)
+    indicators = frame["indicator"].drop_nulls().unique().to_list()
+    listed = {name: group for name in indicators if (group := known.category_of(name)) is not None}
+    return _filled(frame, "category", "indicator", listed)
+
+
+def _filled(frame: pl.DataFrame, name: str, source: str, table: Mapping[str, str | None]) -> pl.DataFrame:
+    if not table:
+        return frame
+    found = pl.col(source).replace_strict(table, default=None, return_dtype=pl.String)
+    fill = pl.col(name).is_null() & found.is_not_null()
+    return frame.with_columns(
+        pl.when(fill).then(found).otherwise(pl.col(name)).alias(name),
+        pl.when(fill).then(pl.col("derived").list.concat(pl.lit([name]))).otherwise(pl.col("derived")).alias("derived"),
+    )
+
+
+def _keyed(frame: pl.DataFrame) -> pl.DataFrame:
+    texts = (frame["question"].to_list(), frame["answer"].to_list(), frame["context"].to_list())
+    columns = zip(*map(pair_keys, *texts), strict=True) if frame.height else ((), (), (), ())
+    named = zip(("key", "question_key", "answer_key", "context_key"), columns, strict=True)
+    return frame.with_columns(pl.Series(name, keys, dtype=pl.String) for name, keys in named)
+
+
+def _rejects(empty: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """One reject a candidate without a question or answer; `before` has the same rows as they came."""
+    raw = [
+        json.dumps({"question": question, "answer": answer}, ensure_ascii=False)[:2000]
+        for question, answer in zip(before["question"], before["answer"], strict=True)
+    ]
+    missing = pl.when(pl.col("question").fill_null("").str.contains(_EMPTY)).then(pl.lit("question"))
+    return empty.select(
+        *(["delivery"] if "delivery" in empty.columns else []),
+        "position",
+        pl.lit("empty_").add(missing.otherwise(pl.lit("answer"))).alias("reason"),
+        pl.lit("nothing visible is left; repairs: ").add(pl.col("repairs").list.join(", ")).alias("evidence"),
+        pl.Series("raw", raw, dtype=pl.String),
+    )
