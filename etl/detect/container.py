@@ -54,7 +54,7 @@ def _text_or_refusal(data: bytes) -> str | Refusal:
     if data.startswith(_BOMS) or utf16_without_bom(head):
         return "text"
     controls = sum(head.count(byte) for byte in range(32) if byte not in _TEXT_CONTROLS)
-    if controls > _CONTROL_SHARE * len(head):
+    if controls > max(8, _CONTROL_SHARE * len(head)):
         return Refusal("binary", f"{controls} control bytes in the first {len(head)}")
     return "text"
 

@@ -101,6 +101,7 @@ def _rows(lines: list[str], delimiter: str, *, quotes: bool) -> tuple[list[Row],
 
 def _parse(lines: list[str], delimiter: str, *, quotes: bool, broken_rows: int) -> Iterator[Row]:
     """Rows that are not blank. A row with wrong quotes is given as broken, and reading goes on in its next line."""
+    csv.field_size_limit(2**31 - 1)  # for the whole process; the limit on fields is enforced on the records
     start, broken = 0, 0
     while start < len(lines):
         reader = csv.reader(

@@ -107,9 +107,7 @@ def _guess(data: bytes) -> tuple[str, float]:
 
     sample = data[: data.rfind(b"\n", 0, _SAMPLE_BYTES) + 1] if len(data) > _SAMPLE_BYTES else data
     era = chardet.EncodingEra.MODERN_WEB
-    found = chardet.detect(
-        sample, encoding_era=era, max_bytes=_SAMPLE_BYTES, prefer_superset=True, no_match_encoding="latin-1"
-    )
+    found = chardet.detect(sample, encoding_era=era, max_bytes=_SAMPLE_BYTES, prefer_superset=True)
     name, confidence = (found["encoding"] or "latin-1").lower(), round(found["confidence"], 4)
     name = _SUPERSETS.get(name, name)
     if confidence < _SURE or name in ("ascii", "utf-8"):

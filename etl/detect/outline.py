@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from etl.detect.names import ENVELOPES, plain
 
-SAMPLE = 2000
+SAMPLE = 2000  # records
 _QUESTION_MARKS = ("?", "？", "؟", ";?", "?)", '?"')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is worked out once is kept
 class Column:
     """The values that one name has in the sample, null ones left out. Shares are of these values."""
 
@@ -26,35 +27,35 @@ class Column:
         """How many of the values are of one of these types."""
         return sum(isinstance(value, kinds) for value in self.values) / max(len(self.values), 1)
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """The values that are texts with something in them."""
         return [value for value in self.values if isinstance(value, str) and value.strip()]
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Mostly texts, and not numbers or dates written as such."""
         return self.share(str) >= 0.5 and sum(map(_numeric, self.texts)) < 0.5 * len(self.texts)
 
-    @property
+    @cached_property
     def is_numeric(self) -> bool:
         """Mostly numbers, dates or times, written as such or as text."""
         filled = [value for value in self.values if not (isinstance(value, str) and not value.strip())]
         return bool(filled) and sum(map(_numeric, filled)) >= 0.8 * len(filled)
 
-    @property
+    @cached_property
     def questions(self) -> float:
         """Share of the texts that end in a question mark."""
         texts = self.texts
         return sum(text.rstrip().endswith(_QUESTION_MARKS) for text in texts) / max(len(texts), 1)
 
-    @property
+    @cached_property
     def length(self) -> float:
         """Mean characters of the texts."""
         texts = self.texts
         return sum(map(len, texts)) / max(len(texts), 1)
 
-    @property
+    @cached_property
     def variety(self) -> float:
         """Share of the texts that are distinct."""
         texts = self.texts

@@ -82,7 +82,7 @@ def _joins(base: Base, table: Table, tables: list[Table], depth: int = 2) -> lis
         rows: dict[object, Row] = {}
         for row in base.rows(target, limit=None):
             full = _joined(row, further)
-            rows[row[target_key]] = {
+            rows[row.get(target_key)] = {
                 _ours(target.name, name): value for name, value in full.items() if name != target_key
             }
         joins.append(_Join(column, rows, target.name))
@@ -124,7 +124,7 @@ def _joined(row: Row, joins: list[_Join]) -> Row:
     """A row with the columns of what it points at; its own columns win."""
     full = {name: value for name, value in row.items() if name != ROWID}
     for join in joins:
-        for name, value in join.rows.get(row[join.column], {}).items():
+        for name, value in join.rows.get(row.get(join.column), {}).items():
             if full.get(name) is None:
                 full[name] = value
     return full

@@ -142,7 +142,7 @@ def _decode(numbers: list[int], lines: list[bytes], assembly: Assembly) -> tuple
     decode = DECODER.decode
     try:
         values = [decode(line) for line in lines]
-        if not may_have_duplicates(b"\n".join(lines), members(values)):
+        if not _may_have_duplicates(b"\n".join(lines), values):
             return values, list(range(len(lines)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # one of the lines is broken: find out which
@@ -156,6 +156,12 @@ def _decode(numbers: list[int], lines: list[bytes], assembly: Assembly) -> tuple
             raw = shorten(line.decode("utf-8", "replace"))
             assembly.reject(f"line:{numbers[i]}", "broken_json_line", evidence, raw)
     return values, kept
+
+
+def _may_have_duplicates(data: bytes, values: list[Any]) -> bool:
+    """Flat objects need no count below their top: with as many members there as in the text, nothing was lost."""
+    top = sum(len(value) for value in values if type(value) is dict)
+    return may_have_duplicates(data, top) and may_have_duplicates(data, members(values))
 
 
 def _add_lines(assembly: Assembly, found: Plan, values: list[Any], numbers: list[int], lines: list[bytes]) -> None:

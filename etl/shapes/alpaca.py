@@ -55,35 +55,35 @@ def recognise_self_instruct(outline: Outline) -> Match | None:
 
 
 def prepare_self_instruct(batch: Batch, match: Match) -> Batch:
-    """One row an instance, at `position#n` where a task has several. A task without a usable one is rejected."""
-    name, answer = match.details["instances"], match.mapping.fields["answer"]
+    """One row an instance, at `position#n` where a task has several. A task without a usable one is one reject."""
     rows = Batch([], [], [], None if batch.inherited is None else [], batch.rejects)
     for i, record in enumerate(batch.records):
-        found = record.get(name) if isinstance(record, dict) else None
-        instances: list[Any] = found if isinstance(found, list) else []
-        usable = [instance for instance in instances if _is_usable(instance, answer)]
-        if not isinstance(record, dict) or (not usable and len(instances) == 1 and isinstance(instances[0], dict)):
-            usable = instances[:1] if isinstance(record, dict) else [None]
-        if not usable:
-            reason = Reject(
-                batch.positions[i], "no_answer", f"{len(instances)} instances, none usable", shorten(record)
-            )
-            rows.rejects.append(reason)
-            continue
-        unread = [instance for instance in instances if instance not in usable]
-        for n, instance in enumerate(usable, 1):
-            outer = {} if instance is None else {key: value for key, value in record.items() if key != name}
-            extra = {"unread_instances": unread} if unread and n == 1 else {}
-            rows.positions.append(batch.positions[i] if len(usable) == 1 else f"{batch.positions[i]}#{n}")
-            rows.records.append(record if instance is None else outer | instance | extra)
+        found = _instances(record, match) if isinstance(record, dict) else [record]
+        for n, row in enumerate(found, 1):
+            rows.positions.append(batch.positions[i] if len(found) == 1 else f"{batch.positions[i]}#{n}")
+            rows.records.append(row)
             rows.digests.append(batch.digests[i])
             if batch.inherited is not None and rows.inherited is not None:
                 rows.inherited.append(batch.inherited[i])
+        if not found:
+            rows.rejects.append(Reject(batch.positions[i], "no_answer", "no usable instance", shorten(record)))
     return prepare_alpaca(rows, match) if "context" in match.mapping.fields else rows
 
 
-def _is_usable(instance: Any, answer: str) -> bool:
-    return isinstance(instance, dict) and bool((as_text(instance.get(answer)) or "").strip())
+def _instances(task: dict[str, Any], match: Match) -> list[dict[str, Any]]:
+    """The usable instances of a task, each with the fields of the task; what is not usable goes to the metadata of the
+    first. A single unusable one comes as it is, so that its reject says what is wrong with it."""
+    name, answer = match.details["instances"], match.mapping.fields["answer"]
+    given = task.get(name)
+    instances = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    usable = [one for one in instances if (as_text(one.get(answer)) or "").strip()]
+    usable = usable or (instances if len(instances) == 1 else [])
+    outer = {key: value for key, value in task.items() if key != name}
+    rows = [outer | one for one in usable]
+    unread = [one for one in given if one not in usable] if isinstance(given, list) else []
+    if rows and unread:
+        rows[0]["unread_instances"] = unread
+    return rows
 
 
 def recognise_title_ask_answer(outline: Outline) -> Match | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -27,14 +28,13 @@ def build(batch: Batch, mapping: Mapping, *, field_characters: int) -> tuple[pl.
             if not isinstance(record, dict)
         ]
         batch = batch.keep(objects)
-    columns = _columns(batch, mapping)
-    good = []
-    for i, reason in enumerate(_reasons(columns, field_characters)):
-        if reason is None:
-            good.append(i)
-        else:
-            rejects.append(Reject(batch.positions[i], *reason, shorten(batch.records[i])))
-    return _frame(batch, columns, good), rejects
+    frame = _frame(batch, _columns(batch, mapping))
+    reasons = frame.select(_reason(field_characters)).to_series()
+    for i in reasons.is_not_null().arg_true():
+        reason, record = reasons[i], batch.records[i]
+        evidence = f"more than {field_characters:,} characters" if reason == "field_too_large" else None
+        rejects.append(Reject(batch.positions[i], reason, evidence, shorten(record)))
+    return (frame.filter(reasons.is_null()) if len(rejects) > len(batch.rejects) else frame), rejects
 
 
 def _columns(batch: Batch, mapping: Mapping) -> dict[str, list[Any]]:
@@ -50,15 +50,23 @@ def _columns(batch: Batch, mapping: Mapping) -> dict[str, list[Any]]:
         values = _values(records, mapping, name)
         columns[name] = [None] * len(records) if values is None else [as_name(value) for value in values]
     senders = [fields["sources"], *mapping.also.get("sources", [])] if "sources" in fields else []
-    columns["sources"] = [
-        list(dict.fromkeys(source for sender in senders for source in as_sources(_get(record, sender))))
-        for record in records
-    ]
+    per_sender = [[as_sources(value) for value in _column(records, sender)] for sender in senders]
+    if len(per_sender) == 1:
+        columns["sources"] = per_sender[0]
+    else:
+        columns["sources"] = [
+            list(dict.fromkeys(chain.from_iterable(found))) for found in zip(*per_sender, strict=True)
+        ]
+    columns["sources"] = columns["sources"] or [[] for _ in records]
     columns["metadata"] = _metadata(batch, mapping)
     columns["derived"] = [[] for _ in records]
     if batch.inherited is not None:
         _inherit(columns, batch.inherited)
     return columns
+
+
+def _column(records: list[dict[str, Any]], name: str) -> list[Any]:
+    return [_get(record, name) for record in records] if "." in name else [record.get(name) for record in records]
 
 
 def _get(record: dict[str, Any], name: str) -> Any:
@@ -75,7 +83,7 @@ def _values(records: list[dict[str, Any]], mapping: Mapping, ours: str) -> list[
     if ours not in mapping.fields:
         return None
     name = mapping.fields[ours]
-    values = [_get(record, name) for record in records] if "." in name else [record.get(name) for record in records]
+    values = _column(records, name)
     if ours in ("question", "answer"):
         others = mapping.also.get(ours, [])
         for i, value in enumerate(values):
@@ -117,13 +125,16 @@ def _metadata(batch: Batch, mapping: Mapping) -> list[str | None]:
     """Everything that was not mapped, as JSON; what an answer object held beside its text stays too."""
     used = {*mapping.fields.values(), *(name for names in mapping.also.values() for name in names)}
     rich = {mapping.fields[ours] for ours in ("question", "answer", "sources") if ours in mapping.fields}
+    layouts: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}  # records of one delivery have few sets of names
     rows = []
     for i, record in enumerate(batch.records):
-        rest = {
-            name: value
-            for name, value in record.items()
-            if value is not None and value != "" and (name not in used or (name in rich and says_more_than_text(value)))
-        }
+        if (layout := layouts.get(names := tuple(record))) is None:
+            layout = [name for name in names if name not in used], [name for name in names if name in rich]
+            layouts[names] = layout
+        rest = {name: value for name in layout[0] if (value := record[name]) is not None and value != ""}
+        for name in layout[1]:
+            if type(record[name]) is not str and says_more_than_text(record[name]):
+                rest[name] = record[name]
         if batch.inherited is not None:
             rest = batch.inherited[i].metadata | rest
         rows.append(text_of(rest) if rest else None)
@@ -141,31 +152,40 @@ def _inherit(columns: dict[str, list[Any]], inherited: list[Inherited]) -> None:
             columns["sources"][i] = list(dict.fromkeys(columns["sources"][i] + sources))
 
 
-def _reasons(columns: dict[str, list[Any]], field_characters: int) -> list[tuple[str, str | None] | None]:
-    context = columns["context"] or [None] * len(columns["derived"])
-    found: list[tuple[str, str | None] | None] = []
-    for question, answer, around, rest in zip(
-        columns["question"], columns["answer"], context, columns["metadata"], strict=True
-    ):
-        if not question or question.isspace():
-            found.append(("no_question" if question is None else "empty_question", None))
-        elif not answer or answer.isspace():
-            found.append(("no_answer" if answer is None else "empty_answer", None))
-        else:
-            longest = max(len(question), len(answer), len(around or ""), len(rest or ""))
-            too_large = f"{longest:,} characters, {field_characters:,} are allowed"
-            found.append(("field_too_large", too_large) if longest > field_characters else None)
-    return found
+def _reason(field_characters: int) -> pl.Expr:
+    """Why a row is no candidate, or null."""
+
+    def lacks(name: str) -> pl.Expr:
+        blank = pl.col(name).str.strip_chars() == ""
+        return pl.when(pl.col(name).is_null()).then(pl.lit(f"no_{name}")).when(blank).then(pl.lit(f"empty_{name}"))
+
+    texts = ["question", "answer", "context", "metadata"]
+    too_large = pl.max_horizontal(pl.col(name).str.len_chars() for name in texts) > field_characters
+    large = pl.when(too_large).then(pl.lit("field_too_large"))
+    return pl.coalesce(lacks("question"), lacks("answer"), large)
 
 
-def _frame(batch: Batch, columns: dict[str, list[Any]], good: list[int]) -> pl.DataFrame:
+def _frame(batch: Batch, columns: dict[str, list[Any]]) -> pl.DataFrame:
     columns = {"position": batch.positions, "raw_digest": batch.digests} | columns
-    everything = len(good) == len(batch.positions)
     series = []
     for name, dtype in CANDIDATES.items():
         values = columns[name]
         if values is None:
-            series.append(pl.repeat(None, len(good), dtype=dtype, eager=True).alias(name))
-            continue
-        series.append(pl.Series(name, values if everything else [values[i] for i in good], dtype=dtype, strict=True))
+            series.append(pl.repeat(None, len(batch.positions), dtype=dtype, eager=True).alias(name))
+        else:
+            strings = isinstance(dtype, pl.String)
+            series.append(pl.Series(name, values, dtype=dtype) if strings else _lists(name, values))
     return pl.DataFrame(series)
+
+
+def _lists(name: str, values: list[list[str]]) -> pl.Series:
+    """A column of lists of texts. Handing polars nested lists took 2 s per 100,000 rows, a flat column 0.05 s."""
+    if not any(values):
+        return pl.Series(name, [[]], dtype=pl.List(pl.String)).new_from_index(0, len(values))
+    flat: list[str | None] = []
+    rows: list[int] = []
+    for i, texts in enumerate(values):
+        flat += texts or [None]
+        rows += [i] * (len(texts) or 1)
+    frame = pl.DataFrame({"row": rows, name: pl.Series(flat, dtype=pl.String)})
+    return frame.group_by("row", maintain_order=True).agg(pl.col(name).drop_nulls())[name]

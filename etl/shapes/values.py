@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from etl.detect.strict_json import text_of
+from etl.detect.strict_json import BrokenJsonError, parse, text_of
 
 _TEXT_MEMBERS = ("text", "answer", "value", "content", "answer_text", "question")
 _NAME_MEMBERS = ("name", "indicator", "title", "label", "text", "id")
@@ -48,6 +48,8 @@ def first_and_others(texts: Iterable[str]) -> tuple[str | None, list[str]]:
 
 def as_name(value: Any) -> str | None:
     """The name of a topic or category, trimmed; of an object its name; of a list its first item. Blank is nothing."""
+    if type(value) is str:
+        return value.strip() or None
     if isinstance(value, dict):
         value = next((value[name] for name in _NAME_MEMBERS if value.get(name) is not None), None)
     if isinstance(value, list):
@@ -60,10 +62,14 @@ def as_sources(value: Any) -> list[str]:
     """Distinct sources in order, trimmed. A text with nothing but addresses in it is as many sources."""
     if isinstance(value, str):
         text = value.strip()
+        if text[:1] in ("[", "{") and isinstance(inner := _json_or_none(text), (list, dict)):
+            return as_sources(inner)  # a list that a table could only hold as text
         if text.count("://") > 1 and (found := _ADDRESSES.findall(text)) and "".join(found) == text:
             return list(dict.fromkeys(part.strip(" ,;\t\r\n") for part in found))
         return [text] if text else []
     if isinstance(value, list):
+        if len(value) == 1:
+            return as_sources(value[0])
         return list(dict.fromkeys(source for item in value for source in as_sources(item)))
     if isinstance(value, dict):
         known = next((value[name] for name in _ADDRESS_MEMBERS if value.get(name)), None)
@@ -72,8 +78,15 @@ def as_sources(value: Any) -> list[str]:
     return [text_or_none] if text_or_none is not None else []
 
 
+def _json_or_none(text: str) -> Any:
+    try:
+        return parse(text.encode("utf-8"))
+    except BrokenJsonError:
+        return None
+
+
 def says_more_than_text(value: Any) -> bool:
     """An object, or a list with objects in it: its other members are worth keeping."""
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
-    )
+    if type(value) is list:
+        return any(type(item) is dict or type(item) is list for item in value)
+    return isinstance(value, dict)
