@@ -286,7 +286,7 @@ def test_languages(text: str, language: str) -> None:
 
 
 def test_an_unexpected_language_is_flagged_only_when_it_is_not_wanted() -> None:
-    german = {
+    german: dict[str, Any] = {
         "question": "Was ist der Unterschied zwischen Geld und Brief?",
         "answer": "Der Briefkurs ist der höhere von beiden Kursen, zu dem man kauft.",
     }

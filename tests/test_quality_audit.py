@@ -13,7 +13,7 @@ from quality.audit import CORPUS_RULES, audit, audit_frame, figures, pending
 from quality.audit.samples import shown
 
 
-def kept(rows: list[tuple[str, str, str | None, str | None]]) -> pl.DataFrame:
+def kept(rows: list[Any]) -> pl.DataFrame:
     return pl.DataFrame(
         rows,
         schema={"key": pl.String, "answer": pl.String, "indicator": pl.String, "category": pl.String},
@@ -32,7 +32,7 @@ def flags_by_key(frame: pl.DataFrame) -> dict[str, set[str]]:
 
 
 def test_small_categories_and_indicators_are_thin_and_missing_ones_are_not() -> None:
-    rows = [(f"a{n}", "an answer", "rsi", "big") for n in range(10)]
+    rows: list[Any] = [(f"a{n}", "an answer", "rsi", "big") for n in range(10)]
     rows += [(f"b{n}", "an answer", "macd", "middle") for n in range(5)]
     rows += [("c0", "an answer", "vix", "tiny"), ("d0", "an answer", None, None)]
     found = flags_by_key(audit_frame(kept(rows), NOBODY))
@@ -50,7 +50,7 @@ def test_boilerplate_counts_only_what_was_kept() -> None:
 
 
 def test_an_answer_far_longer_than_its_category_stands_out() -> None:
-    rows = [(f"k{n:02d}", "word " * (8 + n % 5), None, "c") for n in range(40)]
+    rows: list[Any] = [(f"k{n:02d}", "word " * (8 + n % 5), None, "c") for n in range(40)]
     rows.append(("long", "word " * 900, None, "c"))
     found = audit_frame(kept(rows), NOBODY)
     assert found["key"].to_list() == ["long"]
@@ -58,7 +58,7 @@ def test_an_answer_far_longer_than_its_category_stands_out() -> None:
 
 
 def test_lengths_of_a_small_category_say_nothing() -> None:
-    rows = [(f"k{n:02d}", "word", None, "c") for n in range(12)] + [("long", "word " * 900, None, "c")]
+    rows: list[Any] = [(f"k{n:02d}", "word", None, "c") for n in range(12)] + [("long", "word " * 900, None, "c")]
     assert "outlier_length" not in audit_frame(kept(rows), NOBODY)["flag"]
 
 

@@ -21,6 +21,8 @@ from quality.report.observations import plural, share
 SECRET = "AKIA" + "QX7T2MLWZ9PB4RVN"
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(2)>"\'><a href="javascript:alert(3)">x</a>'
 
+LISTS = ("repairs", "derived", "sources", "phrasings", "alternatives")
+
 
 class Elements(HTMLParser):
     """Collects elements, attributes and text of a page."""
@@ -60,8 +62,8 @@ def full(store: Store, add_pairs: Any) -> Store:
         for n in range(8)
     ]
     rows.append(
-        {"question": HOSTILE, "answer": f"{HOSTILE} \u202egnp.exe " + "A" * 4000 + f" {SECRET} n/a", "category": HOSTILE,
-         "indicator": HOSTILE, "context": "\u2067שלום\u2067 " + HOSTILE, "occurrences": 2}
+        {"question": HOSTILE, "answer": f"{HOSTILE} \u202egnp.exe " + "A" * 4000 + f" {SECRET} n/a",
+         "category": HOSTILE, "indicator": HOSTILE, "context": "\u2067שלום\u2067 " + HOSTILE, "occurrences": 2}
     )  # fmt: skip
     keys = sorted(add_pairs(store, rows))
     a, b = keys[0], keys[1]

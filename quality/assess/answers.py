@@ -54,7 +54,9 @@ QUESTION_EQUALS_ANSWER = where(
     pl.col("answer"),
 )
 
-TOO_SHORT = where(pl.col("answer_words") < SHORT_WORDS, pl.format("{} words", pl.col("answer_words")))
+TOO_SHORT = where(
+    pl.col("answer_words") < SHORT_WORDS, pl.format("{} of at least {} words", "answer_words", pl.lit(SHORT_WORDS))
+)
 TOO_LONG = where(pl.col("answer_words") > LONG_WORDS, pl.format("{} words", pl.col("answer_words")))
 
 # At the start of the answer or of one of its first sentences, and never after a quotation mark.

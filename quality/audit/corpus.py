@@ -95,11 +95,12 @@ def _thin(kept: pl.DataFrame, column: str, flag: str, least: int, floor: int) ->
     given = kept.filter(pl.col(column).str.strip_chars().str.len_chars() > 0)
     sized = given.with_columns(pl.len().over(column).alias("size"))
     thin = sized.filter((pl.col("size") >= least) & (pl.col("size") < floor))
-    return _flag(thin, flag, pl.format("{} pairs in {} {}", "size", pl.lit(column), pl.col(column).str.head(80)))
+    noun = pl.when(pl.col("size") == 1).then(pl.lit("pair")).otherwise(pl.lit("pairs"))
+    return _flag(thin, flag, pl.format("{} {} in {} {}", "size", noun, pl.lit(column), pl.col(column).str.head(80)))
 
 
 def _outliers(kept: pl.DataFrame) -> pl.DataFrame:
-    """Outside the outer fences of its category, and at least four times as far from the median as half of it.
+    """Outside the outer fences of its category, and four times or a fourth of its median.
 
     The second condition spares categories in which nearly all answers have the same length.
     """
