@@ -15,7 +15,7 @@ from etl import Store
 from etl.counts import counts
 from quality.assess import RULES
 from quality.audit.corpus import CORPUS_RULES
-from quality.audit.samples import samples
+from quality.audit.samples import samples, shown
 
 SPLITS = ("train", "validation", "test")
 GRADES = ("A", "B", "C", "D", "F")
@@ -25,8 +25,29 @@ WORD_BINS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _LIVE = "(SELECT p.* FROM pairs p WHERE p.occurrences > 0)"
 
 
+_LANGUAGES = f"""
+    SELECT language, count(*) AS pairs FROM grades SEMI JOIN {_LIVE} USING (key)
+    GROUP BY language ORDER BY pairs DESC, language
+"""
+_VERDICTS = """
+    SELECT verdict, reason, count(*) AS links FROM verdicts GROUP BY ALL ORDER BY links DESC, verdict, reason
+"""
+_CONFLICT_KINDS = """
+    SELECT kind, count(*) AS conflicts, count(settled) AS settled FROM conflicts
+    GROUP BY kind ORDER BY conflicts DESC, kind
+"""
+_NOT_READ = """
+    SELECT path, sender, bytes, state, reason, evidence FROM deliveries
+    WHERE state IN ('refused', 'unmapped') ORDER BY path, delivery
+"""
+_REJECTS = """
+    SELECT reason, count(*) AS records, count(DISTINCT delivery) AS files, min(evidence) AS example FROM rejects
+    GROUP BY reason ORDER BY records DESC, reason
+"""
+
+
 def figures(store: Store, *, sample_size: int = 8) -> dict[str, Any]:
-    """Figures of the whole store; see the keys below. `samples` shows masked and shortened texts."""
+    """Figures of the whole store, one key a subject. `samples` shows masked and shortened texts."""
     return {
         "counts": _counts(store),
         "grades": _grades(store),
@@ -34,44 +55,22 @@ def figures(store: Store, *, sample_size: int = 8) -> dict[str, Any]:
         "categories": _categories(store),
         "indicators": _indicators(store),
         "flags": _flags(store),
-        "languages": _rows(
-            store,
-            f"""
-            SELECT language, count(*) AS pairs FROM grades SEMI JOIN {_LIVE} USING (key)
-            GROUP BY language ORDER BY pairs DESC, language
-            """,
-        ),
+        "languages": _rows(store, _LANGUAGES),
         "completeness": _completeness(store),
         "senders": _senders(store),
         "overlaps": _overlaps(store),
         "links": _links(store),
-        "verdicts": _rows(
-            store,
-            "SELECT verdict, reason, count(*) AS links FROM verdicts GROUP BY ALL ORDER BY links DESC, verdict, reason",
-        ),
-        "conflict_kinds": _rows(
-            store,
-            """
-            SELECT kind, count(*) AS conflicts, count(settled) AS settled FROM conflicts
-            GROUP BY kind ORDER BY conflicts DESC, kind
-            """,
-        ),
-        "not_read": _rows(
-            store,
-            """
-            SELECT path, sender, bytes, state, reason, evidence FROM deliveries
-            WHERE state IN ('refused', 'unmapped') ORDER BY path, delivery
-            """,
-        ),
-        "rejects": _rows(
-            store,
-            """
-            SELECT reason, count(*) AS records, count(DISTINCT delivery) AS files, min(evidence) AS example FROM rejects
-            GROUP BY reason ORDER BY records DESC, reason
-            """,
-        ),
+        "verdicts": _rows(store, _VERDICTS),
+        "conflict_kinds": _rows(store, _CONFLICT_KINDS),
+        "not_read": _shown_columns(_rows(store, _NOT_READ), "path", "evidence"),
+        "rejects": _shown_columns(_rows(store, _REJECTS), "example"),
         "samples": samples(store, size=sample_size),
     }
+
+
+def _shown_columns(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
+    """What strangers wrote, masked and cut to 300 characters."""
+    return [row | {name: shown(row[name], limit=300) for name in columns} for row in rows]
 
 
 def _rows(store: Store, sql: str) -> list[dict[str, Any]]:
