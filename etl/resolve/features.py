@@ -183,7 +183,7 @@ class _Reader:
             self.ones += 1
         elif not (written or grown or unit) and len(value) == 4 and "1000" <= value <= "2100" and value == self.lows[i]:
             self.dates[value] += 1
-            self.places.append((start, value))
+            self.places.append((start, f"number {value}"))
         else:
             self._count(start, value)
         return i
@@ -196,11 +196,11 @@ class _Reader:
         for i, low in enumerate(self.lows):
             if low in words.negations or low.endswith("n't"):
                 negations[low] += 1
-                self.places.append((i, "not"))
+                self.places.append((i, "not not"))
             if low in words.poles and i not in self.used:
                 poles.update(words.poles[low])
                 pole_words.append(low)
-                self.places.append((i, low))
+                self.places.append((i, f"word {low}"))
             if low in FRAME_WORDS:
                 self.frames.add(UNITS.get(low, low))
             elif i not in self.used and UNITS.get(low) in FRAME_NOUNS and len(low) > 2:
@@ -217,7 +217,7 @@ class _Reader:
         tickers, names, soft = set(), set(), lexicon().soft
         for i in capitals:
             low, raw = self.lows[i], self.raws[i]
-            if i in self.used or low in _POLAR or len(low) < 2:
+            if i in self.used or low in _POLAR or len(low) < 2 or (low in DOUBTFUL_MONTHS and self._beside_number(i)):
                 continue
             if 2 <= len(raw.removesuffix("'s")) <= 6 and raw.removesuffix("'s").isupper():
                 if not shouted:
@@ -238,7 +238,7 @@ class _Reader:
 
     def _count(self, i: int, value: str) -> None:
         self.numbers[value] += 1
-        self.places.append((i, value))
+        self.places.append((i, f"number {value}"))
 
 
 @lru_cache(maxsize=1 << 16)

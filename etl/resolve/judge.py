@@ -28,7 +28,7 @@ _ASKS = re.compile(
 # FAQs, NQ-open, MedQuAD and chitchat, where whole long texts differ in numbers, names and negations without
 # contradicting each other: there only matching sentences are compared.
 COMPARABLE_OVERLAP = 0.5
-SHORT_WORDS = 25  # two answers this short are about the same thing: their numbers, dates and units can be compared
+SHORT_WORDS = 15  # two answers this short are about the same thing: their numbers, dates and units can be compared
 SENTENCES = 12  # of each answer that are held against the other's
 NAME_WORDS = 8  # and so short that a name in each is the answer
 CONFLICT_KINDS = {"ticker": "entity", "term": "entity", "name": "entity", "symbol": "entity"}

@@ -59,11 +59,13 @@ def numbers(a: Features, b: Features) -> Evidence | None:
     >>> differ(numbers, "two lines and 1,000 trades", "2 lines and 1000 trades")
     >>> differ(numbers, "10k coins", "10,000 coins")
     """
-    if a.numbers == b.numbers:
+    if _same(a.numbers, b.numbers):
         return None
     more, less = a.numbers - b.numbers - b.dates, b.numbers - a.numbers - a.dates  # 1,000 is no year, 1000 may be
     if not more and not less:
         return None
+    if not more or not less:  # 100 against 1000, which may be a year
+        more, less = (more or a.dates - b.dates - b.numbers), (less or b.dates - a.dates - a.numbers)
     if set(more) | set(less) == {"1"} and more["1"] <= b.ones and less["1"] <= a.ones:
         return None  # 'one' against '1'
     return Evidence("number", _spans(more), _spans(less))
@@ -80,7 +82,7 @@ def dates(a: Features, b: Features) -> Evidence | None:
     date: 1 day | 1 week
     >>> differ(dates, "the 4h chart", "the 4 hour chart")
     """
-    if a.dates != b.dates:
+    if not _same(a.dates, b.dates):
         years_more, years_less = a.dates - b.dates - b.numbers, b.dates - a.dates - a.numbers
         if years_more or years_less:
             return Evidence("date", _spans(years_more), _spans(years_less))
@@ -105,7 +107,7 @@ def units(a: Features, b: Features) -> Evidence | None:
     unit: 5 percent | 5 usd
     >>> differ(units, "a fee of $5", "a fee of 5 dollars")
     """
-    if a.quantities == b.quantities:
+    if _same(a.quantities, b.quantities):
         return None
     return Evidence("unit", _spans(a.quantities - b.quantities), _spans(b.quantities - a.quantities))
 
@@ -191,17 +193,17 @@ def antonyms(a: Features, b: Features) -> Evidence | None:
     antonym: regulated | unregulated
     >>> differ(antonyms, "Does a high RSI mean a low price?", "Does a low price follow a high RSI?")
     """
-    if a.poles != b.poles:
+    if not _same(a.poles, b.poles):
         more, less = a.poles - b.poles, b.poles - a.poles
         turned = {(line, side) for line, side in more if (line, 1 - side) in less}
         if turned:
             return Evidence("antonym", _sided(a, b, turned), _sided(b, a, {(line, 1 - side) for line, side in turned}))
-    more_words, less_words = a.words - b.words, b.words - a.words
-    for one, other, swapped in ((more_words, less_words, False), (less_words, more_words, True)):
-        for word in sorted(one):
+    for one, other, swapped in ((a.words, b.words, False), (b.words, a.words, True)):
+        for word in sorted(word for word in other - one if word.startswith(_PREFIXES)):
             for prefix in _PREFIXES:
-                if len(word) > 3 and prefix + word in other:
-                    found = ((word,), (prefix + word,))
+                bare = word.removeprefix(prefix)
+                if len(bare) > 3 and bare != word and bare in one and bare not in other:
+                    found = ((bare,), (word,))
                     return Evidence("antonym", *(found[::-1] if swapped else found))
     return None
 
@@ -223,19 +225,24 @@ def order(a: Features, b: Features) -> Evidence | None:
     """The same numbers, terms, names and opposites, but changed over.
 
     >>> differ(order, "Is BTC above ETH?", "Is ETH above BTC?")
-    order: term bitcoin, term ethereum | term ethereum, term bitcoin
+    order: bitcoin, ethereum | ethereum, bitcoin
     """
     if a.order == b.order or len(a.order) < 2:
         return None
     common = set(a.order) & set(b.order)
-    first = [tag for tag in a.order if tag in common]
-    second = [tag for tag in b.order if tag in common]
-    moved = [i for i, (x, y) in enumerate(zip(first, second, strict=True)) if x != y]
-    if not moved:
-        return None
-    return Evidence("order", tuple(first[i] for i in moved[:SPANS]), tuple(second[i] for i in moved[:SPANS]))
+    for kinds in _SWAPPABLE:
+        first = [tag for tag in a.order if tag in common and tag.startswith(kinds)]
+        second = [tag for tag in b.order if tag in common and tag.startswith(kinds)]
+        if first == second or (kinds is _NAMED and sum(tag != "not not" for tag in first) < 2):
+            continue
+        moved = [i for i, (x, y) in enumerate(zip(first, second, strict=True)) if x != y][:SPANS]
+        return Evidence("order", tuple(_bare(first[i]) for i in moved), tuple(_bare(second[i]) for i in moved))
+    return None
 
 
+# What can change places only among its own kind; which of two names a negation stands at counts as well.
+_NAMED = ("term ", "name ", "not ")
+_SWAPPABLE = (_NAMED, ("number ",), ("word ", "not "))
 VETOES: tuple[Veto, ...] = (numbers, dates, units, negation, terms, tickers, names, symbols, quotes, antonyms, order)
 # What can make two answers exclude each other, the plainest first.
 CONTRADICTIONS: tuple[Veto, ...] = (numbers, dates, units, negation, antonyms, terms, tickers, names, symbols)
@@ -254,6 +261,10 @@ def same_matter(a: tuple[str, ...], b: tuple[str, ...], lows: frozenset[str]) ->
     return set(a) == set(b) and not (lows & lexicon().directional)
 
 
+# Counter's own == walks through both in Python to let zeros count as absent; ours hold none.
+_same = dict.__eq__
+
+
 def _spans(difference: Counter[str] | Collection[str]) -> tuple[str, ...]:
     spans = difference.elements() if isinstance(difference, Counter) else difference
     return tuple(sorted(spans))[:SPANS]
@@ -263,6 +274,10 @@ def _sided(a: Features, b: Features, turned: set[tuple[int, int]]) -> tuple[str,
     poles = lexicon().poles
     only = Counter(a.pole_words) - Counter(b.pole_words)
     return tuple(sorted(word for word in only if turned & set(poles[word])))[:SPANS]
+
+
+def _bare(tag: str) -> str:
+    return tag.partition(" ")[2]
 
 
 def _spelled_out(acronym: str, other: Features) -> bool:
