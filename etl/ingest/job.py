@@ -1,0 +1,223 @@
+"""Paths in, units out: the job that reads what is pending and commits it, one large delivery or many small ones a
+unit."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from etl.errors import DeliveryError
+from etl.ingest import plan
+from etl.ingest.batch import Delivered, Prepared
+from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
+from etl.ingest.walk import File, moved, parts_below, settled
+from etl.normalise.names import source_session
+from etl.progress import Meter, Progress
+from etl.store import Store, Unit
+
+if TYPE_CHECKING:
+    from etl.read import Reading
+
+BATCH_FILES = 64
+BATCH_PAIRS = 20_000
+
+ReadFile = Callable[..., "Reading"]  # (path), or (path, mapping=...) where the user gave one
+
+
+def ingest(
+    store: Store,
+    paths: Sequence[Path | str],
+    *,
+    meter: Meter,
+    root: Path,
+    inbox: Path | None = None,
+    reader: ReadFile | None = None,
+    sender: str | None = None,
+    limit: int | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    mappings: Mappings = NO_MAPPINGS,
+    skip: Sequence[Path] = (),
+    batch_files: int = BATCH_FILES,
+    batch_pairs: int = BATCH_PAIRS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Progress]:
+    """Read files and folders that are new, changed, or known by an older recipe.
+
+    `root` is the workspace: paths are stored relative to it. The sender is the first folder below the inbox, or below
+    the given folder, unless told. `mappings` goes from a pattern of a path, or the start of a sha256, to a mapping (our
+    field -> the sender's name). `reader` reads one file; unset, a spawned child does that may die of it. Reads at least
+    `limit` candidates where there are as many, then stops. Counts: files, records, candidates, new, duplicates,
+    rejects, refused, unmapped; `left` (files) where the limit ended it. Spends `files` and `pairs`.
+    Raises `DeliveryError` for a path that does not exist before anything is done.
+    """
+    found = plan.look(store, paths, root=root, skip=skip)
+    memory = Memory.of(store, aliases=aliases, mappings=mappings)
+    todo = memory.todo(found.files)
+    ready = set(settled([item.file for item in todo], now=store.now(), sleep=sleep)[0])
+    todo = [item for item in todo if item.file in ready]
+    with ExitStack() as stack:
+        desk = _Desk(store, meter, memory, inbox, sender, reader or _child(stack), total=len(todo))
+        queue = deque(todo)
+        while queue:
+            again = desk.take(queue.popleft())
+            if again is not None:
+                queue.append(again)
+            full = len(desk.delivered) >= batch_files or desk.candidates >= min(batch_pairs, desk.left(limit))
+            if full or again is not None or not queue:
+                stopped = bool(queue) and desk.candidates >= desk.left(limit)
+                yield from desk.commit(left=len(queue) if stopped else 0)
+                if stopped:
+                    return
+
+
+class _Desk:
+    """What lies read but not yet committed."""
+
+    def __init__(
+        self,
+        store: Store,
+        meter: Meter,
+        memory: Memory,
+        inbox: Path | None,
+        sender: str | None,
+        read: ReadFile,
+        *,
+        total: int,
+    ) -> None:
+        self.delivered: list[Delivered] = []
+        self.candidates = 0
+        self._store, self._meter, self._memory, self._read = store, meter, memory, read
+        self._inbox = None if inbox is None else str(inbox.absolute())
+        self._sender = sender
+        self._sighted: list[tuple[File, str]] = []
+        self._committed, self._done, self._total = 0, 0, total
+
+    def left(self, limit: int | None) -> float:
+        """How many candidates of the limit are open."""
+        return float("inf") if limit is None else limit - self._committed
+
+    def take(self, todo: Todo) -> Todo | None:
+        """Read one file, unless its content is known. Returns it where its reader died and may be tried again."""
+        file = todo.file
+        try:
+            delivery = todo.delivery or _sha256(file.path)
+        except OSError:  # gone, or not ours to read; `inbox` says so
+            return None
+        read_here = any(item.delivery == delivery for item in self.delivered)
+        if moved(file) or read_here or not self._memory.why_read(delivery):
+            if not moved(file):
+                self._sighted.append((file, delivery))
+            return None
+        self._meter.spend("files", 1)
+        delivered = self._deliver(file, delivery)
+        if delivered is None or moved(file):
+            return None
+        self.delivered.append(delivered)
+        self._sighted.append((file, delivery))
+        self.candidates += delivered.reading.candidates.height
+        died = delivered.reading.refusal is not None and delivered.reading.refusal.reason == DIED
+        return replace(todo, delivery=delivery, why=plan.AGAIN) if died else None
+
+    def commit(self, *, left: int = 0) -> Iterator[Progress]:
+        """Commit what was read, and sightings of known content; `left` files remain where the limit was reached."""
+        if not self._sighted:
+            return
+        delivered, sighted = self.delivered, self._sighted
+        prepared = Prepared.of(delivered, aliases=self._memory.aliases)
+        name = _unit_name([item.path for item in delivered] or [file.name for file, _ in sighted])
+        if not delivered:  # not a unit of ingest: nothing downstream has to run again for it
+            with self._store.unit("sighting", name) as unit:
+                _remember(unit, sighted)
+                unit.counts["files"] = len(sighted)
+            counts = {"known": len(sighted)}
+        else:
+            self._meter.spend("pairs", prepared.occurrences.height)
+            with self._store.unit("ingest", name, recipe=plan.recipe(aliases=self._memory.aliases)) as unit:
+                prepared.write(unit)
+                _remember(unit, sighted)
+            counts = dict(unit.counts)
+        self._settle_books(delivered, sighted)
+        said = f"{name}; stopped at the limit, {left} files left" if left else name
+        yield Progress("ingest", said, self._done, self._total, counts | ({"left": left} if left else {}))
+
+    def _settle_books(self, delivered: list[Delivered], sighted: list[tuple[File, str]]) -> None:
+        for item in delivered:
+            refusal, state = item.reading.refusal, "accepted" if item.only_died else item.reading.state
+            digest = item.before.recipe if item.only_died and item.before else item.recipe.digest
+            reason = refusal.reason if refusal else None
+            self._memory.deliveries[item.delivery] = Known(state, reason, digest, item.attempts, item.path, 0)
+        self._committed += self.candidates
+        again = sum(item.reading.refusal is not None and item.reading.refusal.reason == DIED for item in delivered)
+        self._done += len(sighted) - again
+        self.delivered, self._sighted, self.candidates = [], [], 0
+
+    def _deliver(self, file: File, delivery: str) -> Delivered | None:
+        from etl.read import Reading
+
+        before = self._memory.deliveries.get(delivery)
+        path = before.path if before else file.name
+        mapping, made = self._memory.mapping(path, delivery), self._memory.recipe(path, delivery)
+        deaths = before.deaths if before and (before.recipe == made.digest or before.state == "accepted") else 0
+        try:
+            reading = self._attempt(file, mapping)
+        except FileNotFoundError:
+            return None
+        except DeliveryError as error:
+            if not file.path.exists():
+                return None
+            died = _is_death(error)
+            reason = (DIED if deaths + 1 < ATTEMPTS else PARKED) if died else "unreadable"
+            reading = Reading.refused(reason, str(error))
+        who = self._sender or self._sender_of(file)
+        return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before)
+
+    def _attempt(self, file: File, mapping: Mapping[str, str] | None) -> Reading:
+        return self._read(file.path) if mapping is None else self._read(file.path, mapping=mapping)
+
+    def _sender_of(self, file: File) -> str | None:
+        below = list(parts_below(file.location, self._inbox)) if self._inbox else []
+        return next(iter(below or parts_below(file.location, file.base)), None)
+
+
+def _child(stack: ExitStack) -> ReadFile:
+    """The default reader: a spawned child, started when the first file needs it."""
+    children: list[ReadFile] = []
+
+    def read(path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
+        if not children:
+            from etl.read import Reader
+
+            children.append(stack.enter_context(Reader()).read)
+        return children[0](path, mapping=mapping)
+
+    return read
+
+
+def _is_death(error: DeliveryError) -> bool:
+    from etl.read import ReaderDied
+
+    return isinstance(error, ReaderDied)
+
+
+def _remember(unit: Unit, sighted: Sequence[tuple[File, str]]) -> None:
+    rows = [(file.name, file.bytes, file.modified_ns, delivery) for file, delivery in sighted]
+    schema = {"path": pl.String, "bytes": pl.Int64, "modified_ns": pl.Int64, "delivery": pl.String}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").unique("path", keep="last", maintain_order=True)
+    unit.execute("INSERT OR REPLACE INTO sightings BY NAME SELECT * FROM sighted", sighted=frame)
+
+
+def _unit_name(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

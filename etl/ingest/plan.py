@@ -1,0 +1,168 @@
+"""Files and the store's memory of them in; which to read, and why, out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from etl.errors import StoreError
+from etl.ingest.walk import File, Found, walk
+from etl.progress import Pending
+from etl.recipe import Recipe
+from etl.store import Store
+
+# Raise whenever detection, a shape, a reader, a repair, a key or an election would give different rows.
+VERSION = 1
+ATTEMPTS = 3
+DIED = "reader_died"
+PARKED = "parked_after_three_attempts"
+
+NEW = "new"
+CHANGED = "changed since it was read"
+OUTDATED = "read by an earlier recipe"
+AGAIN = "its reader died"
+
+Mappings = Mapping[str, Mapping[str, str]]
+NO_ALIASES: Mapping[str, str] = {}
+NO_MAPPINGS: Mappings = {}
+
+
+def recipe(*, aliases: Mapping[str, str] = NO_ALIASES, mapping: Mapping[str, str] | None = None) -> Recipe:
+    """How a delivery becomes rows. `mapping` is the user's for this one delivery, so that a changed mapping makes only
+    that delivery pending."""
+    return Recipe("ingest", VERSION, {"aliases": dict(aliases), "mapping": dict(mapping or {})})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a delivery."""
+
+    state: str
+    reason: str | None
+    recipe: str
+    attempts: int
+    path: str
+    candidates: int
+
+    @property
+    def deaths(self) -> int:
+        """How often in a row its reader has died."""
+        return self.attempts if self.reason == DIED else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A file to look at. `delivery` is its sha256 where the stat cache knows it, else it has to be hashed."""
+
+    file: File
+    delivery: str | None
+    why: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """Sightings by path and deliveries by sha256, read in one go, and the recipes of this run."""
+
+    sightings: dict[str, tuple[int, int, str]]
+    deliveries: dict[str, Known]
+    aliases: Mapping[str, str]
+    mappings: Mappings
+
+    @classmethod
+    def of(
+        cls, store: Store | None, *, aliases: Mapping[str, str] = NO_ALIASES, mappings: Mappings = NO_MAPPINGS
+    ) -> Memory:
+        """What the store knows; nothing where there is none."""
+        if store is None:
+            return cls({}, {}, aliases, mappings)
+        seen = store.query("SELECT path, bytes, modified_ns, delivery FROM sightings")
+        known = store.query("SELECT delivery, state, reason, recipe, attempts, path, candidates FROM deliveries")
+        return cls(
+            {path: (size, time, delivery) for path, size, time, delivery in seen.iter_rows()},
+            {row[0]: Known(*row[1:]) for row in known.iter_rows()},
+            aliases,
+            mappings,
+        )
+
+    def mapping(self, name: str, delivery: str) -> Mapping[str, str] | None:
+        """The user's mapping for a file: the first whose pattern fits its path or file name, or that names the start
+        of its sha256."""
+        for pattern, mapping in self.mappings.items():
+            base = name.rpartition("/")[2]
+            if fnmatchcase(name, pattern) or fnmatchcase(base, pattern) or _is_prefix(pattern, delivery):
+                return mapping
+        return None
+
+    def recipe(self, name: str, delivery: str) -> Recipe:
+        """The recipe that a delivery seen at this path is to be read with."""
+        return recipe(aliases=self.aliases, mapping=self.mapping(name, delivery))
+
+    def seen(self, file: File) -> str | None:
+        """The delivery of a file whose size and time have not moved."""
+        size, time, delivery = self.sightings.get(file.name, (-1, -1, ""))
+        return delivery if (size, time) == (file.bytes, file.modified_ns) else None
+
+    def why_read(self, delivery: str) -> str:
+        """Why a delivery with this content has to be read; '' where it need not."""
+        known = self.deliveries.get(delivery)
+        if known is None:
+            return NEW
+        if known.state == "retracted":
+            return ""
+        if known.recipe != self.recipe(known.path, delivery).digest:
+            return OUTDATED
+        return AGAIN if known.reason == DIED else ""
+
+    def todo(self, files: Sequence[File]) -> list[Todo]:
+        """The files that need a look, in their order; one for each known delivery."""
+        listed, wanted = [], set()
+        outdated = {delivery: why for delivery in self.deliveries if (why := self.why_read(delivery))}
+        for file in files:
+            delivery = self.seen(file)
+            if delivery is None:
+                listed.append(Todo(file, None, CHANGED if file.name in self.sightings else NEW))
+            elif delivery in outdated and delivery not in wanted:
+                wanted.add(delivery)
+                listed.append(Todo(file, delivery, outdated[delivery]))
+        return listed
+
+
+def own_files(store: Store | None) -> list[Path]:
+    """The store's own files and snapshots, which are never deliveries."""
+    try:
+        path = None if store is None else store.path
+    except StoreError:  # in memory
+        path = None
+    if store is None or path is None:
+        return []
+    return [path, store.snapshots, *path.parent.glob(f"{path.name}.*")]
+
+
+def look(store: Store, paths: Sequence[Path | str], *, root: Path, skip: Sequence[Path] = ()) -> Found:
+    """Walk the paths, leaving the store's own files out."""
+    return walk(paths, root=root, own=[*own_files(store), *skip])
+
+
+def pending(
+    store: Store,
+    paths: Sequence[Path | str],
+    *,
+    root: Path,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    mappings: Mappings = NO_MAPPINGS,
+    skip: Sequence[Path] = (),
+) -> Pending:
+    """How many files `ingest` would look at, and why. Nothing is hashed: a copy under a new name counts as new."""
+    found = look(store, paths, root=root, skip=skip)
+    reasons = Counter(todo.why for todo in Memory.of(store, aliases=aliases, mappings=mappings).todo(found.files))
+    words = [f"{number} {why}" for why, number in sorted(reasons.items())]
+    if found.arriving:
+        words.append(f"{len(found.arriving)} still arriving wait")
+    return Pending("ingest", sum(reasons.values()), "files", ", ".join(words))
+
+
+def _is_prefix(pattern: str, delivery: str) -> bool:
+    return len(pattern) >= 8 and delivery.startswith(pattern)
