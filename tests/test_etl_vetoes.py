@@ -155,10 +155,10 @@ def merged(question: str, other: str, method: str) -> int:
         },
         schema_overrides={"context_key": pl.String, "alternatives": pl.List(pl.String)},
     )  # fmt: skip
+    figures = ["question_similarity", "answer_similarity", "question_overlap", "answer_overlap", "truncated"]
     links = pl.DataFrame(
-        [(*keys, method, 0.999, 1.0, 1.0, 1.0, False)], orient="row",
-        schema=["a", "b", "method", "question_similarity", "answer_similarity", "question_overlap", "answer_overlap", "truncated"],
-    )  # fmt: skip
+        [(*keys, method, 0.999, 1.0, 1.0, 1.0, False)], schema=["a", "b", "method", *figures], orient="row"
+    )
     grades = pl.DataFrame({"key": keys, "grade": ["A", "A"], "completeness": [1.0, 1.0], "language": ["en", "en"]})
     overrides = pl.DataFrame(
         schema={"id": pl.Int64, "key": pl.String, "other": pl.String, "verdict": pl.String, "note": pl.String}
