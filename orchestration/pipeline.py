@@ -18,7 +18,7 @@ import msgspec
 
 from etl.errors import SettingsError
 from etl.progress import Meter, Pending, Progress, Tally
-from orchestration.workspace import Workspace
+from orchestration.workspace import FOLDERS, Workspace
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
@@ -122,16 +122,26 @@ class Pipeline:
 
     def _ingest(self) -> Stage:
         from etl import ingest
+        from etl.read import Reader
 
-        read = self.workspace.settings.read
-        options = {"root": self.workspace.root, "inbox": self.workspace.inbox, "aliases": read.aliases}
-        return Stage(
-            "ingest",
-            lambda: ingest.pending(self.store, self.paths, **options),
-            lambda: ingest.ingest(
-                self.store, self.paths, meter=self.meter, sender=self.sender, limit=self.limit, **options
-            ),
-        )
+        read, root = self.workspace.settings.read, self.workspace.root
+        ours = [root / name for name in (*FOLDERS, "etl.toml") if name != "inbox"]
+        options: dict[str, Any] = {"root": root, "aliases": read.aliases, "mappings": read.mappings, "skip": ours}
+
+        def job() -> Iterator[Progress]:
+            with Reader(timeout_s=read.timeout_s, memory_mb=read.memory_mb) as reader:
+                yield from ingest.ingest(
+                    self.store,
+                    self.paths,
+                    meter=self.meter,
+                    inbox=self.workspace.inbox,
+                    reader=reader.read,
+                    sender=self.sender,
+                    limit=self.limit,
+                    **options,
+                )
+
+        return Stage("ingest", lambda: ingest.pending(self.store, self.paths, **options), job)
 
     def _assess(self) -> Stage:
         from quality import assess

@@ -46,6 +46,12 @@ class Read(Section, frozen=True):
     aliases: Annotated[
         dict[str, str], Meta(description='more names of indicators: {"RSI" = "Relative Strength Index"}')
     ] = {}
+    mappings: Annotated[
+        dict[str, dict[str, str]],
+        Meta(
+            description='fields of files with unknown names: {"zai/*.csv" = {question = "frage", answer = "antwort"}}'
+        ),
+    ] = {}
 
 
 class Embed(Section, frozen=True):
