@@ -64,7 +64,7 @@ def by_content(outline: Outline, named: Mapping) -> Mapping:
     there are just two text columns besides what names explain.
     """
     taken = {theirs for ours, theirs in named.fields.items() if ours not in ("question", "answer")}
-    texts = [column for column in outline.text_columns if column.name not in taken and column.length >= 2]
+    texts = [column for column in outline.text_columns if column.name not in taken and not column.is_id]
     if not texts:
         return named
     question = _by_name_or(named, "question", outline) or max(
@@ -102,14 +102,8 @@ def _fits(ours: str, column: Column) -> bool:
     if not column.values:
         return True
     if ours == "question":
-        return column.share(dict) < 0.5 and not any(
-            isinstance(v, list) and _holds_objects(v) for v in column.values[:50]
-        )
+        return column.share(dict) < 0.5 and not column.holds_objects
     return not (ours in ("context", "indicator", "category", "licence") and column.share(list, dict) > 0.5)
-
-
-def _holds_objects(value: list[object]) -> bool:
-    return any(isinstance(item, (dict, list)) for item in value)
 
 
 def _stand_in(outline: Outline, first: str, second: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ import msgspec
 
 from etl.detect.names import ENVELOPES, plain
 
+_ID = re.compile(r"[\w.:/#@+-]*\d[\w.:/#@+-]*|[a-z]+://\S+", re.ASCII)
 SAMPLE = 2000  # records
 _QUESTION_MARKS = ("?", "？", "؟", ";?", "?)", '?"')
 
@@ -42,6 +44,17 @@ class Column:
         """Mostly numbers, dates or times, written as such or as text."""
         filled = [value for value in self.values if not (isinstance(value, str) and not value.strip())]
         return bool(filled) and sum(map(_numeric, filled)) >= 0.8 * len(filled)
+
+    @cached_property
+    def is_id(self) -> bool:
+        """Mostly single words with a digit in them, or addresses: they name things and say nothing."""
+        return sum(_ID.fullmatch(text.strip()) is not None for text in self.texts) >= 0.8 * max(len(self.texts), 1)
+
+    @property
+    def holds_objects(self) -> bool:
+        """Lists of objects or of lists: a container of records, not a value."""
+        lists = (value for value in self.values[:50] if isinstance(value, list))
+        return any(isinstance(item, (dict, list)) for value in lists for item in value)
 
     @cached_property
     def questions(self) -> float:

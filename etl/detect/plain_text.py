@@ -25,7 +25,7 @@ def early_form(text: str) -> Refusal | None:
     if sum(line.startswith("#Q ") for line in lines) and any(line.startswith("^ ") for line in lines):
         return _unsupported("multiple_choice", "'#Q' questions, '^' answers and lettered options")
     keys, items = _count(_YAML_KEY, lines), _count(_YAML_ITEM, lines)
-    if keys and items >= 0.3 * len(lines) and (_YAML_KEY.match(lines[0]) or lines[0] == "---"):
+    if keys and items >= max(2, 0.05 * len(lines)) and (_YAML_KEY.match(lines[0]) or lines[0] == "---"):
         return _unsupported("yaml", f"{keys} keys and {items} items")
     return None
 

@@ -12,8 +12,8 @@ from etl.detect.outline import Outline
 from etl.shapes.base import Batch, Match, Reject, shorten
 from etl.shapes.values import as_text
 
-# What senders write where an instruction needs no input (counted in the 5,000 alpaca records: 56 times).
-_NO_INPUT = re.compile(r"[<(\[]?(?:no ?input(?: needed| required)?|n/a|none|not applicable)[>)\]]?\.?", re.IGNORECASE)
+# What senders write where an instruction needs no input (62 of 5,000 alpaca records, in twenty spellings).
+_NO_INPUT = re.compile(r"[\W_]*(?:no ?input(?: needed| required)?|n/a|none|not applicable)[\W_]*", re.IGNORECASE)
 
 
 def recognise_alpaca(outline: Outline) -> Match | None:

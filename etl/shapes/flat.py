@@ -21,9 +21,15 @@ def recognise_flat(outline: Outline) -> Match | Refusal | None:
     if not named.is_sure:
         return None
     values = [outline.columns[named.fields[ours]].texts for ours in ("question", "answer")]
-    if all(texts and sum(plain(text) in _FIELD_NAMES for text in texts) > 0.8 * len(texts) for texts in values):
+    if all(map(_are_names, values)):
         return Refusal("configuration", f"names of columns such as {values[0][0]!r} stand for question and answer")
     return Match("flat", named)
+
+
+def _are_names(texts: list[str]) -> bool:
+    """Identifiers, a third of which are names of columns: a register of data sets, not the data."""
+    names = sum(plain(text) in _FIELD_NAMES for text in texts)
+    return names > 0.33 * len(texts) and all(text.isascii() and text.isidentifier() for text in texts)
 
 
 def recognise_by_content(outline: Outline) -> Match | Refusal | None:

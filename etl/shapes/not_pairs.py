@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from etl.detect.format import Refusal
-from etl.detect.names import NAMES, plain
+from etl.detect.names import NAMES, known, plain
 from etl.detect.outline import Column, Outline
 
 _SENTENCES = (
@@ -47,7 +47,7 @@ def _two_of_a_kind(outline: Outline) -> Refusal | None:
             return Refusal("sentence_pairs", f"{names[first].name!r} and {names[second].name!r}")
     stems: dict[str, list[Column]] = {}
     for name, column in names.items():
-        if column.is_text and (stem := _ENDING.sub("", name)) != name:
+        if column.is_text and (stem := _ENDING.sub("", name)) not in (name, "column"):  # column_1 is a name of ours
             stems.setdefault(stem, []).append(column)
     pair = next(((stem, found) for stem, found in stems.items() if len(found) == 2 and stem), None)
     if pair is None:
@@ -58,8 +58,9 @@ def _two_of_a_kind(outline: Outline) -> Refusal | None:
 
 
 def _one_side_only(outline: Outline) -> Refusal | None:
-    questions = [name for name in outline.columns if NAMES["question"].get(plain(name), 0) >= 0.8]
-    answers = [name for name in outline.columns if NAMES["answer"].get(plain(name), 0) >= 0.8]
+    questions = [name for worth, name in known("question", outline.columns) if worth >= 0.8]
+    questions = [name for name in questions if not outline.columns[name].holds_objects]
+    answers = [name for worth, name in known("answer", outline.columns) if worth >= 0.8]
     if questions and not answers:
         return Refusal("questions_only", f"{questions[0]!r}, but nothing that looks like an answer")
     if answers and not questions:

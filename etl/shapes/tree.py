@@ -83,12 +83,14 @@ def plan(tree: Any, recognise: Callable[[Outline], Match | Refusal | None]) -> P
     for kind in sorted(classes, key=lambda kind: (len(kind), kind)):
         if any(kind[: len(above)] == above for above in barred):
             continue
+        if kind == () and sum(map(is_id, classes[kind][0])) > 0.8 * len(classes[kind][0]):
+            continue  # keyed by id: the keys of a single object are no columns
         found = recognise(Outline.of(classes[kind]))
         if isinstance(found, Match):
             matches[kind] = found
         elif found is not None:
             refusals.append((len(classes[kind]), found))
-            if found.reason in ("unsupported_shape", "questions_only") and _has_lists(classes[kind]):
+            if found.reason == "unsupported_shape" and _has_lists(classes[kind]):
                 barred.append(kind)
     if matches:
         return Plan(matches)

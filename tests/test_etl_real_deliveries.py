@@ -1,0 +1,61 @@
+"""Every real delivery gives what `expected_deliveries.toml` says, which was counted without any reader."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from etl.read import Reading, read
+
+TABLE = tomllib.loads(Path(__file__).with_name("expected_deliveries.toml").read_text(encoding="utf-8"))
+NOW = [pytest.param(name, said, id=name) for name, said in TABLE.items() if said["now"]]
+LATER = [pytest.param(name, said, id=name) for name, said in TABLE.items() if not said["now"]]
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    found = sorted(folder.glob(name)) if "*" in name else [folder / name]
+    assert found, name
+    yield from found
+
+
+@pytest.mark.parametrize(("name", "said"), NOW)
+def test_what_is_to_be_read_now_is_read_as_counted(name: str, said: dict[str, Any], real_deliveries: Path) -> None:
+    for path in _files(real_deliveries, name):
+        found = read(path)
+        if said["verdict"] == "refused":
+            assert found.refusal is not None
+            assert found.refusal.reason in {said["refused"], *said["refused_any"], "tabular"}
+        elif found.state not in said.get("also_right", []):
+            _check(found, said)
+
+
+def _check(found: Reading, said: dict[str, Any]) -> None:
+    assert found.refusal is None, found.refusal
+    assert found.format is not None
+    given, texts = found.candidates, ["question", "answer", "context"]
+    rejected = dict(found.rejects["reason"].value_counts().iter_rows())
+    assert (found.records, given.height, rejected) == (said["records"], said["accepted"], said["rejected"])
+    assert given.select(pl.col(texts).fill_null("")).n_unique() == said["distinct"]
+    with_context = given["context"].fill_null("").ne("").sum()
+    placeholders = said["with_context"] - with_context  # the table counts fewer spellings of "no input" than there are
+    assert 0 <= placeholders <= 1.2 * said.get("context_placeholders", 0)
+    if "alternatives" in said:
+        assert given["alternatives"].list.len().sum() == said["alternatives"]
+    assert (found.format.container, found.format.shape) == (said["container"], said["shape"])
+    assert found.format.encoding in {said["encoding"], *said.get("encoding_also_right", [])}
+    for field in ("question", "answer"):
+        assert found.format.mapping[field] in said["mapping"][field]
+        assert found.format.mapping[field] not in said["mapping"].get("never_answer", [])
+
+
+@pytest.mark.parametrize(("name", "said"), LATER)
+def test_what_is_to_be_read_later_is_refused_and_never_misread(
+    name: str, said: dict[str, Any], real_deliveries: Path
+) -> None:
+    for path in _files(real_deliveries, name):
+        refusal = read(path).refusal
+        assert refusal is not None, path.name
+        assert refusal.reason in {said["refused"], *said.get("refused_any", [])}, (path.name, refusal)
