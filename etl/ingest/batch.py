@@ -149,8 +149,8 @@ class Prepared:
     def _new(self, unit: Unit, held: pl.DataFrame) -> Counter[str]:
         """How many pairs each delivery is the first to bring.
 
-        A delivery that is read again keeps its claim on pairs that it held before, unless another one read with the
-        same recipe has claimed them since; so after everything was read again the claims add up as before.
+        Pairs held by deliveries that are read again are claimed anew, unless another delivery read with the same
+        recipe holds them by now; so after everything was read again the claims add up as before.
         """
         first = self.occurrences.select("key", "delivery").unique("key", keep="first", maintain_order=True)
         known = unit.query("SELECT p.key FROM pairs p SEMI JOIN first USING (key)", first=first)
@@ -165,7 +165,8 @@ class Prepared:
                 held=held,
                 recipes=recipes,
             )
-            again = first.join(held, on=["key", "delivery"], how="semi").join(claimed, on="key", how="anti")
+            again = first.join(held, on="key", how="semi").join(claimed, on="key", how="anti")
+            again = again.join(known, on="key", how="semi")
             new = pl.concat([new, again])
         return Counter(new["delivery"].to_list())
 

@@ -65,17 +65,7 @@ def ingest(
     todo = [item for item in todo if item.file in ready]
     with ExitStack() as stack:
         desk = _Desk(store, meter, memory, inbox, sender, reader or _child(stack), total=len(todo))
-        queue = deque(todo)
-        while queue:
-            again = desk.take(queue.popleft())
-            if again is not None:
-                queue.append(again)
-            full = len(desk.delivered) >= batch_files or desk.candidates >= min(batch_pairs, desk.left(limit))
-            if full or again is not None or not queue:
-                stopped = bool(queue) and desk.candidates >= desk.left(limit)
-                yield from desk.commit(left=len(queue) if stopped else 0)
-                if stopped:
-                    return
+        yield from desk.work(deque(todo), limit=limit, batch_files=batch_files, batch_pairs=batch_pairs)
 
 
 class _Desk:
@@ -100,9 +90,20 @@ class _Desk:
         self._sighted: list[tuple[File, str]] = []
         self._committed, self._done, self._total = 0, 0, total
 
-    def left(self, limit: int | None) -> float:
-        """How many candidates of the limit are open."""
-        return float("inf") if limit is None else limit - self._committed
+    def work(self, queue: deque[Todo], *, limit: int | None, batch_files: int, batch_pairs: int) -> Iterator[Progress]:
+        """Read the queue and commit whenever enough lies here. A file whose reader died is committed as such at once,
+        and goes to the end of the queue."""
+        while queue:
+            again = self.take(queue.popleft())
+            if again is not None:
+                queue.append(again)
+            open_pairs = float("inf") if limit is None else limit - self._committed
+            full = len(self.delivered) >= batch_files or self.candidates >= min(batch_pairs, open_pairs)
+            if full or again is not None or not queue:
+                stopped = bool(queue) and self.candidates >= open_pairs
+                yield from self.commit(left=len(queue) if stopped else 0)
+                if stopped:
+                    return
 
     def take(self, todo: Todo) -> Todo | None:
         """Read one file, unless its content is known. Returns it where its reader died and may be tried again."""

@@ -44,7 +44,8 @@ def mojibake_pattern() -> str:
 
     follow = "[" + UTF8_CLUES["utf8_continuation"].replace(" ", "") + "]"
     first, second, third = (UTF8_CLUES[f"utf8_first_of_{n}"] for n in (2, 3, 4))
-    return f"[{first}]{follow}|[{second}]{follow}{{2}}|[{third}]{follow}{{3}}"
+    # "Ã " is an "à" whose second byte, a no-break space, became a plain one
+    return f"Ã |[{first}]{follow}|[{second}]{follow}{{2}}|[{third}]{follow}{{3}}"
 
 
 @cache
