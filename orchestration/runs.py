@@ -17,6 +17,7 @@ from orchestration.pipeline import Pipeline, Watcher
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
+    from etl.overrides import Outcome
     from etl.store import Store
 
 ANNOUNCE_ENCODE_S = 20.0
@@ -99,8 +100,8 @@ def estimate(workspace: Workspace, *, model: str | None, device: str | None, bat
     with workspace.store(write=True) as store:
         pipeline = Pipeline(workspace, store, model=model, device=device, batch_size=batch_size)
         guess = embed.estimate(store, pipeline.encoder)
-    text = f"{guess.texts:,} texts at {guess.per_second:.0f} a second: about {_duration(guess.seconds)}"
-    return Result({"texts": guess.texts, "per_second": guess.per_second, "seconds": guess.seconds}, text)
+    text = f"{guess.texts:,} texts at {guess.texts_per_second:.0f} a second: about {_duration(guess.seconds)}"
+    return Result({"texts": guess.texts, "per_second": guess.texts_per_second, "seconds": guess.seconds}, text)
 
 
 def _announce(pipeline: Pipeline, pending: Pending, say: Callable[[str], None]) -> None:
@@ -110,7 +111,7 @@ def _announce(pipeline: Pipeline, pending: Pending, say: Callable[[str], None]) 
         return
     guess = embed.estimate(pipeline.store, pipeline.encoder)
     if guess.seconds >= ANNOUNCE_ENCODE_S:
-        say(f"embed: {guess.texts:,} texts at {guess.per_second:.0f} a second, about {_duration(guess.seconds)}; "
+        say(f"embed: {guess.texts:,} texts at {guess.texts_per_second:.0f} a second, about {_duration(guess.seconds)}; "
             "stop at any time, the same command goes on")  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def propose(workspace: Workspace) -> Result:
 
     with workspace.store(write=True) as store:
         pipeline = Pipeline(workspace, store)
-        resolution = resolve.propose(store, languages=pipeline.encoder.languages)
+        resolution = resolve.propose(store, **pipeline.rules)
         now = store.now()
     folder = workspace.root / "outbox"
     folder.mkdir(exist_ok=True)
@@ -205,14 +206,15 @@ def _duration(seconds: float) -> str:
     )
 
 
-def change(workspace: Workspace, act: Callable[[Store], object]) -> Result:
+def change(workspace: Workspace, act: Callable[[Store], Outcome | Mapping[str, Any]]) -> Result:
     """A change made by hand, then a snapshot so that readers see it; `act` returns what it did, in words or figures."""
     with workspace.store(write=True) as store:
         outcome = act(store)
         snapshot.create(store)
-    data = outcome if isinstance(outcome, Mapping) else {"done": str(outcome)}
-    words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in data.items() if name != "done")
-    return Result(dict(data), str(data.get("done", words)))
+    if isinstance(outcome, Mapping):
+        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in outcome.items())
+        return Result(outcome, words)
+    return Result(outcome.data, outcome.text)
 
 
 def status(workspace: Workspace) -> Result:
@@ -235,9 +237,9 @@ def inbox(workspace: Workspace) -> list[dict[str, Any]]:
         raise DeliveryError(f"{workspace.root} has no inbox; 'etl init {workspace.root}' makes one")
     try:
         with workspace.store() as store:
-            return ingest.inbox(store, workspace.inbox).to_dicts()
+            return ingest.inbox(store, workspace.inbox, root=workspace.root).to_dicts()
     except NotFoundError:
-        return ingest.inbox(None, workspace.inbox).to_dicts()
+        return ingest.inbox(None, workspace.inbox, root=workspace.root).to_dicts()
 
 
 def search(workspace: Workspace, text: str, *, top: int, words: bool) -> list[dict[str, Any]]:

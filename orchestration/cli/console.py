@@ -18,6 +18,7 @@ from orchestration.workspace import Workspace
 if TYPE_CHECKING:
     from etl.progress import Pending, Progress
 
+CELL = 60
 DONE, MENDABLE, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -112,18 +113,20 @@ def bars(console: State) -> Iterator[Bars]:
 
 def table(rows: list[Mapping[str, Any]], *columns: str) -> str:
     """Rows as aligned plain text, one line each, with a heading."""
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    cells = [[_cell(row.get(name), tail=name == "path") for name in columns] for row in rows]
     widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(columns)]
     lines = [[*columns], *cells]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, *, tail: bool = False) -> str:
     if value is None:
         return "-"
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    if len(text) <= CELL:
+        return text
+    return "..." + text[3 - CELL :] if tail else text[: CELL - 3] + "..."
 
 
 def _plain(value: Any) -> Any:
