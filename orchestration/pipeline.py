@@ -203,9 +203,9 @@ class Pipeline:
         from embeddings.index import write_index
         from etl import export
 
-        wanted = msgspec.structs.asdict(self.workspace.settings.export)
+        wanted: dict[str, Any] = msgspec.structs.asdict(self.workspace.settings.export)
         model = {"name": self.encoder.name, "sha256": self.encoder.digest}
-        vectors = {"vectors_recipe": self.vectors_recipe, "model": model}
+        vectors: dict[str, Any] = {"vectors_recipe": self.vectors_recipe, "model": model}
         return Stage(
             "export",
             lambda: export.pending(self.store, self.workspace.exports, recipe=export.recipe(**wanted, **vectors)),

@@ -100,8 +100,8 @@ def estimate(workspace: Workspace, *, model: str | None, device: str | None, bat
     with workspace.store(write=True) as store:
         pipeline = Pipeline(workspace, store, model=model, device=device, batch_size=batch_size)
         guess = embed.estimate(store, pipeline.encoder)
-    text = f"{guess.texts:,} texts at {guess.texts_per_second:.0f} a second: about {_duration(guess.seconds)}"
-    return Result({"texts": guess.texts, "per_second": guess.texts_per_second, "seconds": guess.seconds}, text)
+    text = f"{guess.texts:,} texts at {guess.per_second:.0f} a second: about {_duration(guess.seconds)}"
+    return Result({"texts": guess.texts, "per_second": guess.per_second, "seconds": guess.seconds}, text)
 
 
 def _announce(pipeline: Pipeline, pending: Pending, say: Callable[[str], None]) -> None:
@@ -111,7 +111,7 @@ def _announce(pipeline: Pipeline, pending: Pending, say: Callable[[str], None]) 
         return
     guess = embed.estimate(pipeline.store, pipeline.encoder)
     if guess.seconds >= ANNOUNCE_ENCODE_S:
-        say(f"embed: {guess.texts:,} texts at {guess.texts_per_second:.0f} a second, about {_duration(guess.seconds)}; "
+        say(f"embed: {guess.texts:,} texts at {guess.per_second:.0f} a second, about {_duration(guess.seconds)}; "
             "stop at any time, the same command goes on")  # fmt: skip
 
 
@@ -249,4 +249,5 @@ def search(workspace: Workspace, text: str, *, top: int, words: bool) -> list[di
     with workspace.store() as store:
         by_meaning = not words and store.value("SELECT count(*) FROM vectors") > 0
         encoder = Pipeline(workspace, store).encoder if by_meaning else None
-        return searching.search(store, text, encoder=encoder, top=top).to_dicts()
+        found: list[dict[str, Any]] = searching.search(store, text, encoder=encoder, top=top).to_dicts()
+        return found

@@ -78,7 +78,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exit as stop:
         return stop.exit_code
     except TyperException as error:
-        error.show()
+        told = error.format_message()  # a group without a command gives its help here
+        typer.echo(told if "Usage:" in told else f"etl: {told} ('etl COMMAND --help' shows usage)", err=True)
         return error.exit_code
     except MotherlodeError as error:
         typer.echo(f"etl: {error}", err=True)

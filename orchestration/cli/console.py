@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -111,7 +111,7 @@ def bars(console: State) -> Iterator[Bars]:
         yield Bars(console, display)
 
 
-def table(rows: list[Mapping[str, Any]], *columns: str) -> str:
+def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
     """Rows as aligned plain text, one line each, with a heading."""
     cells = [[_cell(row.get(name), tail=name == "path") for name in columns] for row in rows]
     widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(columns)]

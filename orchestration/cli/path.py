@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(init)
     app.command()(run)
-    stages = {"ingest": ingest, "embed": embed, "resolve": resolve}
+    stages: dict[str, Callable[..., None]] = {"ingest": ingest, "embed": embed, "resolve": resolve}
     for name in ("ingest", "assess", "embed", "link", "resolve", "audit", "split", "export", "report"):
         app.command(name, help=_PLAIN.get(name))(stages.get(name) or _plain(name))
 
@@ -125,7 +126,7 @@ _PLAIN = {
 }
 
 
-def _plain(name: str):  # type: ignore[no-untyped-def]  # typer reads the inner function's own annotations
+def _plain(name: str) -> Callable[[typer.Context], None]:
     def command(context: typer.Context) -> None:
         _one(state(context), name)
 

@@ -34,7 +34,7 @@ def list_(context: typer.Context) -> None:
         {"name": s.name, "age": _age(s.age_s(utc_now())), "pairs": s.rows["pairs"], "bytes": s.bytes}
         for s in snapshot.listed(console.workspace.root / "snapshots")
     ]
-    text = table(rows, "name", "age", "pairs", "bytes") if rows else "no snapshots yet"  # type: ignore[arg-type]  # dict is invariant
+    text = table(rows, "name", "age", "pairs", "bytes") if rows else "no snapshots yet"
     console.emit({"snapshots": rows}, text)
 
 
