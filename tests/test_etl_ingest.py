@@ -126,6 +126,8 @@ def test_a_changed_text_makes_what_was_derived_from_it_pending(store: Store, ws:
     ws.run(store)
     rsi, macd = store.query("SELECT key FROM pairs ORDER BY question DESC")["key"]
 
+    searched = store.query("SELECT * FROM searches").columns
+
     def derive() -> None:
         with store.unit("test", "derived") as unit:
             for table in ("flags", "grades", "searches", "links"):
@@ -133,7 +135,7 @@ def test_a_changed_text_makes_what_was_derived_from_it_pending(store: Store, ws:
             for key in (rsi, macd):
                 unit.execute("INSERT INTO flags VALUES (?, 'x', 'pair', NULL, 'r')", [key])
                 unit.execute("INSERT INTO grades VALUES (?, 1, 'A', 1, 'en', 1, 'r')", [key])
-                unit.execute("INSERT INTO searches VALUES (?, 'cosine', 'r', 't')", [key])
+                unit.insert("searches", pl.DataFrame([dict.fromkeys(searched, "x") | {"key": key}]))
             low, high = sorted((rsi, macd))
             unit.execute("INSERT INTO links VALUES (?, ?, 'cosine', 1, 1, 1, 1, false, 'r')", [low, high])
 
