@@ -36,6 +36,8 @@ _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _CONTINENTAL = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _CALENDAR = re.compile(r"\d{1,2}\.\d{1,2}\.(?:19|20)?\d\d|(?:19|20)\d\d\.\d\d\.\d\d")
 _ARTICLES = frozenset({"the", "a", "an", "of", "and"})
+_NUMBER_WORDS = NUMBERS.keys() | ORDINALS.keys()
+_NUMBER_STARTS = frozenset("0123456789+-")
 _NO_NAMES = _ARTICLES | MONTHS | WEEKDAYS
 _POLAR = frozenset({"yes", "no", "true", "false"})
 _BACK = {"can't": "cannot", "won't": "not"}
@@ -125,6 +127,8 @@ class _Reader:
 
     def terms(self) -> Iterator[str]:
         table = lexicon().terms
+        if table.keys().isdisjoint(self.lows) and "$" not in self.text:
+            return
         words = [i for i, low in enumerate(self.lows) if low not in _ENDS]
         lows = [self.lows[i] for i in words]
         n = 0
@@ -145,21 +149,23 @@ class _Reader:
 
     def _read_numbers(self) -> None:
         lows = self.lows
-        i = 0
-        while i < len(lows):
+        behind = -1  # the last token that belongs to a number already read
+        for i in [i for i, low in enumerate(lows) if low in _NUMBER_WORDS or low[0] in _NUMBER_STARTS]:
+            if i <= behind:
+                continue
             low = lows[i]
-            if _CALENDAR.fullmatch(low):
-                self.dates[low] += 1
-            elif low[0].isdigit() or (low[0] in "+-" and len(low) > 1):
-                i = self._number(i, canonical(low) if low.isascii() else low, written=False)
+            if low[0] in _NUMBER_STARTS:
+                if _CALENDAR.fullmatch(low):
+                    self.dates[low] += 1
+                    continue
+                behind = self._number(i, canonical(low) if low.isascii() else low, written=False)
             elif low in NUMBERS and i not in self.used:
-                value, after = NUMBERS[low], self._at(i + 1)
-                if value >= 20 and NUMBERS.get(after, 99) < 10:
-                    value, i = value + NUMBERS[after], i + 1
-                i = self._number(i, str(value), written=True)
+                value, last = NUMBERS[low], i
+                if value >= 20 and NUMBERS.get(self._at(i + 1), 99) < 10:
+                    value, last = value + NUMBERS[self._at(i + 1)], i + 1
+                behind = self._number(last, str(value), written=True)
             elif low in ORDINALS and i and lows[i - 1] not in _ENDS:
                 self._count(i, f"{ORDINALS[low]}th")
-            i += 1
 
     def _number(self, i: int, value: str, *, written: bool) -> int:
         """Note the number that ends at token i; returns the last token that belongs to it."""
@@ -193,7 +199,7 @@ class _Reader:
         negations: Counter[str] = Counter()
         poles: Counter[tuple[int, int]] = Counter()
         pole_words, spans = [], set()
-        for i, low in enumerate(self.lows):
+        for i, low in [(i, low) for i, low in enumerate(self.lows) if low in words.telling or low[-3:] == "n't"]:
             if low in words.negations or low.endswith("n't"):
                 negations[low] += 1
                 self.places.append((i, "not not"))
@@ -210,7 +216,12 @@ class _Reader:
         return negations, poles, tuple(pole_words), spans
 
     def _read_names(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        symbols = set()
+        if "+" in self.text or "#" in self.text:
+            symbols = {low for low in self.lows if low[-1] in "+#" and len(low) > 1}
         capitals = [i for i, raw in enumerate(self.raws) if raw[0].isupper()]
+        if not capitals and "$" not in self.text:
+            return frozenset(), frozenset(), frozenset(symbols)
         plain = [i for i, low in enumerate(self.lows) if low not in _MARKS and low not in _ARTICLES]
         shouted = len(plain) > 3 and 2 * sum(self.raws[i].isupper() for i in plain) > len(plain)
         whole = 0 < len(plain) <= NAME_PHRASE_WORDS and all(not self.raws[i][0].islower() for i in plain)
@@ -226,7 +237,6 @@ class _Reader:
             elif low not in _NO_NAMES and (whole or (i and self.lows[i - 1] not in _ENDS)) and low not in soft:
                 names.add(low)
                 self.places.append((i, f"name {low}"))
-        symbols = {low for low in self.lows if low[-1] in "+#" and len(low) > 1}
         tickers |= {low for i, low in enumerate(self.lows) if low[0] == "$" and len(low) > 1 and i not in self.used}
         return frozenset(tickers), frozenset(names), frozenset(symbols)
 
@@ -262,7 +272,8 @@ def _quoted(text: str) -> frozenset[str]:
 _POLITE = re.compile(r"^\s*(?:please\s+)?(?:(?:can|could|would|will) (?:you|we)|do you know)\s+(?:please\s+)?", re.I)
 _SAME = {
     "purchase": "buy", "purchasing": "buy", "novel": "new", "large": "big", "bigger": "larger", "biggest": "largest",
-    "crypto": "cryptocurrency", "calculate": "compute", "calculated": "compute", "calculating": "compute",
+    "were": "was", "crypto": "cryptocurrency", "calculate": "compute", "calculated": "compute",
+    "calculating": "compute",
 }  # fmt: skip
 _NO_PLURAL = frozenset({"news", "gas", "always", "perhaps", "across", "less", "us", "his", "its", "this"})
 

@@ -110,6 +110,7 @@ class Lexicon:
     terms: dict[str, tuple[tuple[tuple[str, ...], str | None, str], ...]]
     poles: dict[str, tuple[tuple[int, int], ...]]
     negations: frozenset[str]
+    telling: frozenset[str]  # every word that is a negation, a pole, a time frame, a month or a weekday
     soft: frozenset[str]
     directional: frozenset[str]
 
@@ -138,6 +139,13 @@ def lexicon() -> Lexicon:
         {first: tuple(sorted(rows, key=lambda row: (-len(row[0]), row[0]))) for first, rows in terms.items()},
         {word: tuple(sides) for word, sides in poles.items()},
         frozenset(data["negations"].split()),
+        frozenset(data["negations"].split())
+        | poles.keys()
+        | FRAME_WORDS
+        | MONTHS
+        | DOUBTFUL_MONTHS
+        | WEEKDAYS
+        | {name for name, unit in UNITS.items() if unit in FRAME_NOUNS},
         frozenset(data["soft"].split()),
         frozenset(data["directional"].split()),
     )

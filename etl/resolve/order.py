@@ -33,27 +33,40 @@ def group(ranked: Sequence[str], edges: Iterable[Edge], pins: Pins) -> Grouping:
     ranked = _preferred(ranked, edges, pins, chosen)
     rank = {key: place for place, key in enumerate(ranked)}
     heads = _heads(chosen, rank)
-    apart = {
-        pair_of(heads.get(a, a), heads.get(b, b)) for (a, b), pin in pins.by_pair.items() if pin.keep
-    }  # fmt: skip
+    apart = _apart(pins, heads)
     oriented = []
     for a, b, question, answer in edges:
         worse, better = (a, b) if rank[a] > rank[b] else (b, a)
-        if heads.get(worse, worse) != worse or heads.get(better, better) != better:
-            continue  # follows its head, or does not stay
-        if pair_of(a, b) not in apart:
+        if heads.get(worse, worse) == worse and heads.get(better, better) == better:  # others follow their head
             oriented.append((rank[worse], -question, -answer, better, worse))
     joined: dict[str, str] = {}
+    pinned: dict[str, set[str]] = {key: {key} for key in apart}  # survivor -> those of its group that are kept apart
     # in the order of the worse pair's rank everybody better is settled already, and its most alike comes first
     for _, _, _, better, worse in sorted(oriented):
-        if worse not in joined and better not in joined:
-            joined[worse] = better
+        if worse in joined or better in joined:
+            continue
+        if worse in apart:
+            if not apart[worse].isdisjoint(pinned.get(better, ())):
+                continue
+            pinned.setdefault(better, set()).add(worse)
+        joined[worse] = better
     through = {}
     for key, head in heads.items():
         if key != head:
             joined[key] = joined.get(head, head)
             through[key] = head
     return Grouping(rank, joined, through, blocked)
+
+
+def _apart(pins: Pins, heads: Mapping[str, str]) -> dict[str, set[str]]:
+    """Head -> the heads that people keep apart from it, both ways."""
+    apart: dict[str, set[str]] = {}
+    for (a, b), pin in pins.by_pair.items():
+        if pin.keep:
+            first, second = heads.get(a, a), heads.get(b, b)
+            apart.setdefault(first, set()).add(second)
+            apart.setdefault(second, set()).add(first)
+    return apart
 
 
 def _forced(pins: Pins) -> tuple[list[Two], frozenset[Two]]:
