@@ -193,6 +193,14 @@ def test_carriage_returns_alone_end_rows_too() -> None:
     assert [row.cells for row in _table("question,answer\rA?,B\rC?,D\r").rows] == [["A?", "B"], ["C?", "D"]]
 
 
+def test_a_first_line_may_tell_the_separator() -> None:
+    found = _table("sep=;\r\nquestion;answer\r\nA, b?;c\r\n")
+    assert (found.header, [(row.line, row.cells) for row in found.rows]) == (
+        ("question", "answer"),
+        [(3, ["A, b?", "c"])],
+    )
+
+
 def test_prose_with_commas_is_no_table() -> None:
     assert table("Well, yes.\nNo, I think, not really.\nSo it goes, and goes, and goes.\n") is None
 

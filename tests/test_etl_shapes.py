@@ -67,6 +67,21 @@ def test_a_key_names_the_topic_unless_it_is_an_id() -> None:
     assert (numbered["indicator"], json.loads(numbered["metadata"])) == (None, {"key": "q_17"})
 
 
+def test_of_two_nested_topics_the_outer_is_the_category() -> None:
+    first = rows(reading({"momentum": {"RSI": [PAIR], "MACD": [PAIR]}, "trend": {"EMA": [PAIR]}}))[0]
+    assert (first["category"], first["indicator"], first["derived"]) == ("momentum", "RSI", ["category", "indicator"])
+
+
+def test_settings_may_stand_among_topics_and_a_container_is_no_topic() -> None:
+    keyed = rows(reading({"version": "1", "RSI": {"qa_pairs": [PAIR]}, "MACD": {"qa_pairs": [PAIR]}}))
+    assert [row["indicator"] for row in keyed] == ["RSI", "MACD"]
+    assert rows(reading({"my_qa_pairs": [PAIR]}))[0]["indicator"] is None
+
+
+def test_options_beside_an_answer_in_words_do_not_matter() -> None:
+    assert rows(reading([{"question": "Q?", "options": ["one", "two"], "answer": "one"}]))[0]["answer"] == "one"
+
+
 def test_an_indicator_object_gives_its_name_and_category() -> None:
     first = rows(reading({"indicator": {"name": "RSI", "category": "momentum"}, "qa_pairs": [PAIR]}))[0]
     assert (first["indicator"], first["category"]) == ("RSI", "momentum")
@@ -253,6 +268,8 @@ UNSUPPORTED = {
     "multiple_choice": [{"question": f"Q{i}?", "choices": ["a", "b"], "answer": i % 2} for i in MANY],
     "tatqa": [{"table": {}, "paragraphs": [], "questions": [PAIR]}],
     "cmrc": [{"context_text": "A", "qas": [{"query_text": "Q?", "answers": ["A"]}]}],
+    "parallel_lists": {"question": ["Q?", "R?"], "answer": ["A", "B"]},
+    "numbered_answers": [{"question": f"Q{i}?", "answer1": "a", "answer2": "NONE"} for i in MANY],
     "list_of_lists": [["Q?", "A"], ["R?", "B"]],
     "intents": {"intents": [{"tag": "t", "patterns": ["Hi"], "responses": ["Hello"]}]},
 }

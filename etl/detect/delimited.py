@@ -7,10 +7,12 @@ quotes is read both ways, and the way that gives more rows of the header's width
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_TOLD = re.compile(r"sep=(.)\s*$")
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 200_000  # characters
 _SAME_WIDTH = 0.8  # share of the rows of a sample that must be as wide as the header for a text to be a table
@@ -41,10 +43,14 @@ class Table:
 def table(text: str) -> Table | None:
     """The table in a text, or None if the text is none."""
     lines = _lines(text)
-    delimiter = _delimiter(lines)
+    told = _TOLD.match(lines[0]) if lines else None  # Excel: a first line `sep=;`
+    skipped = 1 if told else 0
+    lines = lines[skipped:]
+    delimiter = told.group(1) if told else _delimiter(lines)
     if delimiter is None:
         return None
     rows, quoting, evidence = _rows(lines, delimiter, quotes='"' in text)
+    rows = [row._replace(line=row.line + skipped) for row in rows] if skipped else rows
     header = rows[0].cells if rows else []
     if _is_header(header):
         return Table(delimiter, quoting, _names(header), True, rows[1:], evidence)

@@ -17,7 +17,7 @@ class Format:
     """How a delivery is to be read.
 
     `mapping` goes from our field (question, answer, context, indicator ...) to the sender's name for it.
-    `confidence` (0 to 1) is that of the weakest decision in it; `evidence` has one line a decision, for a person.
+    `confidence` (0 to 1) is that of the mapping; that of a guessed encoding stands in `evidence`, one line a decision.
     """
 
     container: str  # json | jsonl | csv | tsv | parquet | sqlite | duckdb

@@ -33,6 +33,9 @@ def why_none(tree: Any) -> Refusal:
         return _texts(tree)
     if any(isinstance(item, list) for item in tree):
         return Refusal("unsupported_shape", f"list_of_lists: {len(tree)} items without names")
+    names = list(dict.fromkeys(name for item in tree[:100] if isinstance(item, dict) for name in item))
+    if names:
+        return Refusal("tabular", f"no column looks like a question: {', '.join(names)[:300]}")
     return Refusal("tabular", f"a list of {len(tree)} plain values")
 
 

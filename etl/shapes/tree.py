@@ -29,6 +29,7 @@ _CONTAINERS = frozenset(
     }
 )  # fmt: skip
 _ID = re.compile(r"[\d.:_-]+|[0-9a-fA-F-]{8,}|[A-Za-z]{0,12}[_\-. #]?\d+")
+_CONTAINER_WORD = re.compile("pairs|questions|answers|faqs?$|qas?$|records|items|entries|examples|dataset")
 _AROUND = ("indicator", "category", "context", "licence", "source_session", "sources")
 
 
@@ -121,16 +122,19 @@ def _sample(node: Any, kind: Path, classes: dict[Path, list[dict[str, Any]]]) ->
 
 
 def is_keyed(node: dict[str, Any]) -> bool:
-    """A dict from ids or topics to records: its values are objects, or lists, and its keys are not names of fields."""
+    """A dict from ids or topics to records: its values are objects, or lists, and its keys are not names of fields.
+    A few settings may stand among them."""
     kinds = {type(value) for value in node.values()} & {dict, list}
     inner = sum(isinstance(value, (dict, list)) for value in node.values())
-    if len(kinds) != 1 or inner < 0.67 * len(node):
+    if len(kinds) != 1 or (inner < len(node) and (inner < 2 or inner < 0.5 * len(node))):
         return False
-    names = [plain(name) for name in node]
-    fields = sum(
-        name in _CONTAINERS or name in ENVELOPES or any(name in table for table in NAMES.values()) for name in names
-    )
-    return fields <= 0.2 * len(node)
+    fields = sum(_is_field(plain(name)) for name, value in node.items() if isinstance(value, (dict, list)))
+    return fields <= 0.2 * inner
+
+
+def _is_field(name: str) -> bool:
+    known_name = name in _CONTAINERS or name in ENVELOPES or any(name in table for table in NAMES.values())
+    return known_name or _CONTAINER_WORD.search(name) is not None
 
 
 def leaves(tree: Any, found: Plan) -> Iterator[Leaf]:
@@ -182,10 +186,14 @@ def is_id(key: str) -> bool:
 
 
 def _keyed(key: str, around: Inherited) -> Inherited:
-    """A key is an id, or else the name of the topic."""
-    if is_id(key) or "indicator" in around.fields:
-        return Inherited(dict(around.fields), around.metadata | {"key": key}, list(around.derived))
-    return Inherited(around.fields | {"indicator": key}, dict(around.metadata), [*around.derived, "indicator"])
+    """A key is an id, or else the name of the topic; of two nested ones the outer is the category."""
+    fields, derived = dict(around.fields), list(around.derived)
+    if is_id(key) or ("indicator" in fields and ("indicator" not in derived or "category" in fields)):
+        return Inherited(fields, around.metadata | {"key": key}, derived)
+    if "indicator" in fields:
+        fields["category"] = fields["indicator"]
+        derived.append("category")
+    return Inherited(fields | {"indicator": key}, dict(around.metadata), sorted({*derived, "indicator"}))
 
 
 def _inherit(node: dict[str, Any], steps: set[str], around: Inherited, *, topic: bool) -> Inherited:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from etl.detect.format import Refusal
@@ -15,7 +16,7 @@ _OPTIONS = ("options", "choices", "answerchoices", "candidates", "choice")
 
 def recognise_unsupported(outline: Outline) -> Refusal | None:
     """A preference set, a chat, multiple choice without the text of the answer, TAT-QA or CMRC."""
-    for rule in (_preference, _chat, _multiple_choice, _table_questions, _cmrc, _intents):
+    for rule in (_preference, _chat, _multiple_choice, _parallel, _table_questions, _cmrc, _intents):
         if refusal := rule(outline):
             return refusal
     return None
@@ -47,7 +48,7 @@ def _multiple_choice(outline: Outline) -> Refusal | None:
     lettered = [column for name, column in outline.columns.items() if plain(name) in _LETTERED]
     options = outline.find(*_OPTIONS)
     nested = outline.find("question")
-    if nested is not None and nested.share(dict) > 0.5:
+    if nested is not None and nested.share(dict) > 0.5 and any("stem" in q or "choices" in q for q in nested.values):
         return _unsupported("multiple_choice", "the question is an object with its options")
     if options is None and len(lettered) < 3:
         return None
@@ -67,11 +68,29 @@ _LETTERED = frozenset(
 def _points(column: Column) -> bool:
     """Numbers or single letters: they name an option and answer nothing by themselves."""
     found = [_plain(value) for value in column.values]
-    return bool(found) and sum(len(text) <= 2 and text.isalnum() for text in found) > 0.8 * len(found)
+    pointing = sum(len(text) == 1 or (len(text) == 2 and text.isdigit()) for text in found)
+    return pointing > 0.8 * len(found)
 
 
 def _plain(value: Any) -> str:
     return value.strip(" ().[]") if isinstance(value, str) else text_of(value)
+
+
+def _parallel(outline: Outline) -> Refusal | None:
+    """Questions in one list and their answers in another: not one question with many answers."""
+    questions, answers = outline.find("question", "questions", "q"), outline.find("answer", "answers", "a")
+    if questions is not None and answers is not None:
+        both = zip(questions.values, answers.values, strict=False)
+        if sum(_several(one) and _several(other) for one, other in both) > 0.5 * outline.rows:
+            return _unsupported("parallel_lists", f"{questions.name!r} and {answers.name!r} are lists side by side")
+    numbered = [name for name in outline.columns if re.fullmatch(r"(?:answer|response)\d", plain(name))]
+    if len(numbered) > 1 and answers is None:
+        return _unsupported("numbered_answers", ", ".join(numbered))
+    return None
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, (list, dict)) and len(value) > 1
 
 
 def _table_questions(outline: Outline) -> Refusal | None:
