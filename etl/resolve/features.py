@@ -130,11 +130,12 @@ class _Reader:
         if table.keys().isdisjoint(self.lows) and "$" not in self.text:
             return
         words = [i for i, low in enumerate(self.lows) if low not in _ENDS]
-        lows = [self.lows[i] for i in words]
-        n = 0
-        while n < len(lows):
-            step = 1
-            for spelled, exact, name in table.get(lows[n].removeprefix("$"), ()):
+        lows = [self.lows[i].removeprefix("$") for i in words] if "$" in self.text else [self.lows[i] for i in words]
+        behind = -1  # the last word of the term before
+        for n in [n for n, low in enumerate(lows) if low in table]:
+            if n <= behind:
+                continue
+            for spelled, exact, name in table[lows[n]]:
                 size = len(spelled)
                 if size > 1 and tuple(lows[n + 1 : n + size]) != spelled[1:]:
                     continue
@@ -143,9 +144,8 @@ class _Reader:
                 yield name
                 self.used.update(words[n : n + size])
                 self.places.append((words[n], f"term {name}"))
-                step = size
+                behind = n + size - 1
                 break
-            n += step
 
     def _read_numbers(self) -> None:
         lows = self.lows
@@ -223,7 +223,7 @@ class _Reader:
         if not capitals and "$" not in self.text:
             return frozenset(), frozenset(), frozenset(symbols)
         plain = [i for i, low in enumerate(self.lows) if low not in _MARKS and low not in _ARTICLES]
-        shouted = len(plain) > 3 and 2 * sum(self.raws[i].isupper() for i in plain) > len(plain)
+        shouted = len(plain) > 3 and 2 * sum(self.raws[i].isupper() for i in capitals) > len(plain)
         whole = 0 < len(plain) <= NAME_PHRASE_WORDS and all(not self.raws[i][0].islower() for i in plain)
         tickers, names, soft = set(), set(), lexicon().soft
         for i in capitals:
@@ -237,7 +237,8 @@ class _Reader:
             elif low not in _NO_NAMES and (whole or (i and self.lows[i - 1] not in _ENDS)) and low not in soft:
                 names.add(low)
                 self.places.append((i, f"name {low}"))
-        tickers |= {low for i, low in enumerate(self.lows) if low[0] == "$" and len(low) > 1 and i not in self.used}
+        if "$" in self.text:
+            tickers |= {low for i, low in enumerate(self.lows) if low[0] == "$" and len(low) > 1 and i not in self.used}
         return frozenset(tickers), frozenset(names), frozenset(symbols)
 
     def _at(self, i: int) -> str:

@@ -30,6 +30,13 @@ class Rules:
 
     Similarities are those of the link's own method, 0 to 1, and both sides (question and answer) must reach the
     threshold. `languages` are those that the model declares; None takes it for every language.
+
+    Measured with all-MiniLM-L6-v2 on 33,161 pairs of Alpaca, NQ-open, COVID FAQs, GPTeacher, MedQuAD, OpenTriviaQA and
+    chitchat (71,745 question links from cosine 0.8; word overlap stood in for the lexical similarity): these defaults
+    merge 292 links; about 200 of them were read with the starts of their answers, none was wrong. The similarities
+    alone did not get there: at 0.98 for the question and 1.0 for the answer NQ-open still mixes up 'the super bowl'
+    and 'the last super bowl'. What keeps merges right is that questions must ask about the same (`same_matter`) and
+    the vetoes; the thresholds only bound what is looked at.
     """
 
     languages: tuple[str, ...] | None = ("en",)
