@@ -6,8 +6,10 @@ units do not pay for opening the file each time and a long encode between two un
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +31,16 @@ from etl.store.lock import WriterLock
 FILE = "motherlode.duckdb"
 KEEP_OPEN_S = 1.0
 JANITOR_TICK_S = 0.05
+
+
+_open: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A connection left open at exit makes DuckDB's bindings report leaks on stderr; a forgotten close is no leak."""
+    for store in list(_open):
+        store.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,7 @@ class Store:
         self._busy = 0
         self._janitor: threading.Thread | None = None
         self._lock = None if path is None else WriterLock(path)
+        _open.add(self)
 
     @classmethod
     def open(
@@ -226,10 +239,9 @@ class Store:
                 self._lock.release()
 
     def close(self) -> None:
-        """Let go of file and lock; the store opens again by itself when it is used."""
+        """Let go of file and lock. A store on disk opens again by itself when it is used; one in memory is gone."""
         with self._guard:
-            if self._file is not None:
-                self._let_go()
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -344,7 +356,7 @@ class Store:
                     return
 
     def _let_go(self) -> None:
-        if self._con is not None and self._file is not None:
+        if self._con is not None:
             con, self._con = self._con, None
             try:
                 con.close()

@@ -1,9 +1,10 @@
 """The rule `repetition`: the Gopher fractions (Rae et al. 2021, arXiv:2112.11446, Table A1) over integers, not strings.
 
 Words become numbers once, n-grams become 64-bit numbers, and one sort finds the repeated ones of all answers together.
-Gopher speaks of documents, so answers below its minimum of 50 words only answer for runs of one word, and two of its
-thresholds are raised (top 2-gram 0.20 to 0.25, 10-grams 0.10 to 0.20): below, the hits that were read were answers
-that have to name their subject in every sentence; above, whole paragraphs stood there twice.
+Gopher speaks of documents, so answers below its minimum of 50 words only answer for runs of one word and for sentences
+said again and again. Two of its thresholds are raised (top 2-gram 0.20 to 0.25, 10-grams 0.10 to 0.20): below, the hits
+that were read were answers that have to name their subject in every sentence; above, whole paragraphs stood there
+twice.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ DUPLICATE_LINES = 0.30
 TOP_2_GRAM = 0.25
 DUPLICATE_10_GRAM = 0.20
 RUN = 5
+SENTENCES, DUPLICATE_SENTENCES = 4, 0.5
 
 Integers = npt.NDArray[np.int64]
 
@@ -29,7 +31,7 @@ def repetition(pairs: pl.DataFrame) -> pl.Series:
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "answer", "answer_words", "has_code"
     ).filter((pl.col("answer_words") >= RUN) & ~pl.col("has_code"))
     spoken = rows.select("row", pl.col("answer").str.to_lowercase().str.extract_all(WORD).alias("word")).explode("word")
-    found = pl.concat([_runs(spoken), _lines(rows), _n_grams(spoken)], how="vertical")
+    found = pl.concat([_runs(spoken), _sentences(rows), _lines(rows), _n_grams(spoken)], how="vertical")
     found = found.group_by("row", maintain_order=True).agg(pl.col("evidence").str.join("; "))
     everything = pl.select(pl.int_range(pairs.height, dtype=pl.Int64).alias("row"))
     return everything.join(found, on="row", how="left", maintain_order="left")["evidence"]
@@ -46,6 +48,23 @@ def _runs(spoken: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("len") >= RUN)
         .unique("row", keep="first", maintain_order=True)
         .select("row", pl.format("'{}' {} times in a row", "word", "len").alias("evidence"))
+    )
+
+
+def _sentences(rows: pl.DataFrame) -> pl.DataFrame:
+    """Short answers of at least `SENTENCES` sentences, more than half of which were said before."""
+    said = (
+        rows.filter(pl.col("answer_words") < MIN_WORDS, pl.col("answer").str.count_matches(r"[.!?。！？]") >= SENTENCES)
+        .select("row", pl.col("answer").str.to_lowercase().str.extract_all(r"[^.!?。！？]+").alias("sentence"))
+        .explode("sentence")
+        .with_columns(pl.col("sentence").str.strip_chars())
+        .filter(pl.col("sentence").str.contains(r"\p{L}"))
+    )
+    return (
+        said.group_by("row", maintain_order=True)
+        .agg((1 - pl.col("sentence").n_unique() / pl.len()).alias("share"), pl.len())
+        .filter(pl.col("len") >= SENTENCES, pl.col("share") > DUPLICATE_SENTENCES)
+        .select("row", _percent("of its sentences were said before").alias("evidence"))
     )
 
 
