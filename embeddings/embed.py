@@ -51,7 +51,7 @@ class Estimate:
     """How long `embed` would take: texts that are pending, texts a second on a sample, and seconds for all."""
 
     texts: int
-    texts_per_second: float
+    per_second: float
     seconds: float
 
 

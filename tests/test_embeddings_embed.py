@@ -123,7 +123,7 @@ def test_an_estimate_times_a_sample_and_scales_it(store: Store, add_pairs: AddPa
     add_pairs(store, PAIRS)
     clock = iter([10.0, 13.0])
     found = estimate(store, ENCODER, sample=3, clock=lambda: next(clock))
-    assert (found.texts, found.texts_per_second, found.seconds) == (6, 1.0, 6.0)
+    assert (found.texts, found.per_second, found.seconds) == (6, 1.0, 6.0)
 
 
 def test_no_vector_holds_anything_but_numbers(store: Store, add_pairs: AddPairs) -> None:

@@ -134,7 +134,7 @@ def test_a_model_declares_the_languages_of_its_card(
 
 def test_importing_the_package_loads_neither_torch_nor_faiss() -> None:
     code = (
-        "import sys, embeddings.embed, embeddings.encoder\n"
+        "import sys, embeddings.embed, embeddings.encoder, embeddings.link, embeddings.search, embeddings.index\n"
         "print(sorted({'torch', 'faiss', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)

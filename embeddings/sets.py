@@ -1,0 +1,97 @@
+"""Texts in, sets of numbers out, and the exact Jaccard similarity of many pairs of them at once.
+
+All sets lie in one sorted array, so that a million pairs are compared by sorting, without a Python loop.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etl.words import words
+
+CHUNK = 1 << 18  # elements compared at once: their keys fit the cache, where sorting is three times faster
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """`values[starts[i]:starts[i + 1]]` are the distinct elements of set i, ascending."""
+
+    starts: NDArray[np.int64]
+    values: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, owners: NDArray[np.int64], elements: NDArray[np.uint32], *, count: int) -> Sets:
+        """`count` sets from (owner, element) rows, repeated or not."""
+        packed = (owners.astype(np.uint64) << np.uint64(32)) | elements
+        packed.sort()
+        packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])] if len(packed) else packed
+        sizes = np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=count)
+        return cls(np.concatenate([[0], np.cumsum(sizes)]), packed.astype(np.uint32))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many elements each set has."""
+        return np.diff(self.starts)
+
+    def jaccard(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
+        """|i ∩ j| / |i ∪ j| of each pair of sets, 4 decimals; two empty sets give 0."""
+        shared = np.zeros(len(i), dtype=np.int64)
+        ends = np.cumsum(self.sizes[i] + self.sizes[j])
+        start = 0
+        while start < len(i):
+            before = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, before + CHUNK, side="right")))
+            shared[start:stop] = self._shared(i[start:stop], j[start:stop])
+            start = stop
+        union = self.sizes[i] + self.sizes[j] - shared
+        similarity: NDArray[np.float64] = np.round(shared / np.maximum(union, 1), 4)
+        return similarity
+
+    def _shared(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
+        sides = np.concatenate([i, j])
+        pair = np.tile(np.arange(len(i), dtype=np.uint64), 2)
+        sizes = self.sizes[sides]
+        places = np.repeat(self.starts[sides] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+        places += np.arange(len(places))
+        keys = (np.repeat(pair, sizes) << np.uint64(32)) | self.values[places]
+        keys.sort()
+        twice = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
+        return np.bincount(twice.astype(np.int64), minlength=len(i))
+
+
+def word_sets(texts: Sequence[str]) -> Sets:
+    """The set of words of each text; its Jaccard is `etl.words.overlap` for texts that have words."""
+    bags = [set(words(text)) for text in texts]
+    numbers: dict[str, int] = {}  # counted, not hashed: exact, and only ever compared within this call
+    flat = [numbers.setdefault(word, len(numbers)) for bag in bags for word in bag]
+    owners = np.repeat(np.arange(len(bags), dtype=np.int64), [len(bag) for bag in bags])
+    return Sets.of(owners, np.array(flat, dtype=np.uint32), count=len(texts))
+
+
+def shingle_sets(texts: Sequence[str], *, size: int) -> Sets:
+    """The set of runs of `size` words of each text, or of all its words where it has fewer."""
+    return Sets.of(*_hashed([_runs(words(text), size) for text in texts]), count=len(texts))
+
+
+def _hashed(bags: Sequence[Iterable[str]]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """(owner, element) rows of bags of strings, each string as its CRC-32."""
+    listed = [list(bag) for bag in bags]
+    owners = np.repeat(np.arange(len(listed), dtype=np.int64), [len(bag) for bag in listed])
+    codes: dict[str, int] = {}
+    flat = list(chain.from_iterable(listed))
+    for word in flat:
+        if word not in codes:
+            codes[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+    return owners, np.fromiter(map(codes.__getitem__, flat), dtype=np.uint32, count=len(flat))
+
+
+def _runs(row: list[str], size: int) -> list[str]:
+    if len(row) < size:
+        return [" ".join(row)] if row else []
+    return [" ".join(row[i : i + size]) for i in range(len(row) - size + 1)]

@@ -1,0 +1,138 @@
+"""The lexical join: exact similarities, stable proposals, and questions with a word or two changed."""
+
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from embeddings import lexical
+from embeddings.link.rows import _overlaps
+from embeddings.sets import Sets, word_sets
+from etl.words import overlap, words
+
+QUESTIONS = [
+    "What is the difference between a stop order and a limit order?",
+    "How does the Federal Reserve set the federal funds rate?",
+    "Which factors move the price of gold in the short run?",
+    "Why do bond prices fall when interest rates rise?",
+    "How is the relative strength index calculated over 14 days?",
+    "What does a company's price to earnings ratio tell an investor?",
+]
+OTHER_WORDS = ["margin", "yearly", "broker", "silver", "option", "weekly", "index"]
+
+
+def changed(text: str, count: int, rng: random.Random) -> str:
+    row = text.split()
+    for place in rng.sample(range(len(row)), count):
+        row[place] = rng.choice(OTHER_WORDS)
+    return " ".join(row)
+
+
+def found(matches: lexical.Matches) -> list[tuple[int, int, float]]:
+    return list(zip(*(part.tolist() for part in matches), strict=True))
+
+
+def every_two(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    i, j = np.divmod(np.arange(count * count), count)
+    return i, j
+
+
+def test_a_question_with_one_or_two_words_changed_is_found() -> None:
+    """Of ten words or so; with two changed, those that stay at or above 0.5."""
+    rng = random.Random(7)
+    for count in (1, 2):
+        texts = [changed(question, count, rng) for question in QUESTIONS]
+        i, j, _ = lexical.join(texts, QUESTIONS, threshold=0.5)
+        assert {(n, n + 6) for n in range(6)} <= set(zip(i.tolist(), j.tolist(), strict=True))
+
+
+def test_different_questions_are_not_linked() -> None:
+    assert len(lexical.join(QUESTIONS, threshold=0.5)[0]) == 0
+
+
+def test_long_texts_are_compared_by_words_and_none_falls_between_short_and_long() -> None:
+    rng = random.Random(3)
+    base = [rng.choice(OTHER_WORDS) + str(rng.randrange(300)) for _ in range(120)]
+    for length in range(20, 120, 5):
+        text = " ".join(base[:length])
+        other = " ".join([*base[: length - 2], "quite", "different"])
+        i, _, similarity = lexical.join([text, other], threshold=0.5)
+        assert len(i) == 1, f"{len(text)} characters"
+        assert similarity[0] > 0.7
+
+
+def test_scripts_without_spaces_are_compared_by_bigrams() -> None:
+    i, _, similarity = lexical.join(["高血压患者能吃党参吗？", "高血压病人能吃党参吗"], threshold=0.4)
+    assert len(i) == 1
+    assert similarity[0] < 1
+
+
+def test_case_and_final_marks_do_not_count() -> None:
+    assert lexical.join(["What is a BOND?", "what is a bond"], threshold=0.5)[2].tolist() == [1.0]
+
+
+def test_texts_without_letters_or_anything_do_no_harm() -> None:
+    i, j, _ = lexical.join(["", "", "?", "a", "a"], threshold=0.5)
+    assert list(zip(i.tolist(), j.tolist(), strict=True)) == [(3, 4)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_what_is_found_does_not_depend_on_order_or_batches(data: st.DataObject) -> None:
+    rng = random.Random(data.draw(st.integers(0, 3)))
+    texts = sorted({changed(question, n % 4, rng) for question in QUESTIONS for n in range(8)})
+    whole = {
+        (texts[i], texts[j], s)
+        for i, j, s in zip(*(x.tolist() for x in lexical.join(texts, threshold=0.5)), strict=True)
+    }
+    order = data.draw(st.permutations(texts))
+    cut = data.draw(st.integers(0, len(order)))
+    parts = set()
+    for new, old in ((order[:cut], []), (order[cut:], order[:cut])):
+        here = [*new, *old]
+        for i, j, s in found(lexical.join(new, old, threshold=0.5)):
+            parts.add((*sorted((here[i], here[j])), s))
+    assert whole
+    assert parts == whole
+
+
+def test_groups_keep_apart_what_is_alike() -> None:
+    texts = [QUESTIONS[0], QUESTIONS[0] + " Really", QUESTIONS[0]]
+    sets = lexical.Shingled.of(texts)
+    blocks = lexical.blocks(sets, fresh=3, threshold=0.5, groups=np.array([0, 1, 0]))
+    assert [match for block in blocks for match in found(block)] == [(0, 2, 1.0)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet="abc .-'’1数", max_size=12), min_size=2, max_size=6))
+def test_overlaps_of_many_pairs_equal_those_of_one(texts: list[str]) -> None:
+    i, j = (
+        np.array(side) for side in zip(*[(a, b) for a in range(len(texts)) for b in range(len(texts))], strict=True)
+    )
+    assert _overlaps(pl.Series(texts), i, j).tolist() == [
+        overlap(texts[a], texts[b]) for a, b in zip(i, j, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet="ab c", max_size=8), min_size=1, max_size=6), st.sampled_from([1, 7, 1 << 18]))
+def test_jaccard_of_sets_is_exact_whatever_the_chunk(texts: list[str], chunk: int) -> None:
+    sets = word_sets(texts)
+    i, j = (
+        np.array(side) for side in zip(*[(a, b) for a in range(len(texts)) for b in range(len(texts))], strict=True)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embeddings.sets.CHUNK", chunk)
+        found = sets.jaccard(i, j).tolist()
+    bags = [set(words(text)) for text in texts]
+    expected = [round(len(bags[a] & bags[b]) / max(1, len(bags[a] | bags[b])), 4) for a, b in zip(i, j, strict=True)]
+    assert found == expected
+
+
+def test_no_sets_are_fine() -> None:
+    empty = Sets.of(np.zeros(0, np.int64), np.zeros(0, np.uint32), count=0)
+    assert empty.jaccard(np.zeros(0, np.int64), np.zeros(0, np.int64)).tolist() == []
