@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -122,6 +123,40 @@ class Export(Section, frozen=True):
     csv_safe: Annotated[bool, Meta(description="guard CSV cells that a spreadsheet would run as a formula")] = False
 
 
+class Quota(Section, frozen=True):
+    """One limit on something countable; [quota.NAME] adds one or changes one of these."""
+
+    limit: Annotated[float, Meta(gt=0, description="how much there is")]
+    resource: Annotated[str, Meta(description="what it counts; '' means its own name")] = ""
+    per: Annotated[
+        str,
+        Meta(pattern="^(session|day|month|total|concurrent)$", description="session, day, month, total, concurrent"),
+    ] = "session"
+    reset: Annotated[str, Meta(pattern="^([01]\\d|2[0-3]):[0-5]\\d$", description="time of day at which it resets")] = (
+        "00:00"
+    )
+    zone: Annotated[str, Meta(description="of that time, such as UTC or America/Los_Angeles")] = "UTC"
+    agent: Annotated[str, Meta(description="only this agent, in place of the limit for all others; '' means all")] = ""
+    warning: Annotated[Share, Meta(description="from here on look for a wrap point")] = 0.75
+    wrap: Annotated[Share, Meta(description="finish the open unit, then wrap; no unit starts that would pass it")] = (
+        0.85
+    )
+    hard_stop: Annotated[Share, Meta(description="the open unit is rolled back")] = 0.90
+    panic: Annotated[Share, Meta(description="state and books are saved by force, what is open is flagged")] = 0.95
+
+
+def default_quotas() -> dict[str, Quota]:
+    """The limits of the first version, and a day's dollars for a thousand calls at $0.001."""
+    return {
+        "tokens": Quota(limit=200_000),
+        "calls": Quota(limit=1_000, per="day"),
+        "calls_zai": Quota(limit=5_000, resource="calls", per="day", agent="zai"),
+        "slots": Quota(limit=10, per="concurrent", wrap=0.9, hard_stop=0.95, panic=1.0),
+        "hours": Quota(limit=8),
+        "dollars": Quota(limit=1, per="day"),
+    }
+
+
 class StoreLimits(Section, frozen=True):
     """What the database may use."""
 
@@ -141,6 +176,7 @@ class Settings(Section, frozen=True):
     split: Split = Split()
     export: Export = Export()
     store: StoreLimits = StoreLimits()
+    quota: dict[str, Quota] = msgspec.field(default_factory=default_quotas)
 
 
 def load(path: Path) -> Settings:
@@ -155,7 +191,7 @@ def load(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     try:
-        settings = msgspec.convert(content, Settings)
+        settings = msgspec.convert(_with_default_quotas(content), Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{path}: {error}. 'etl init' in a new folder shows every setting with its default"
@@ -173,17 +209,36 @@ def commented() -> str:
         "",
     ]
     for section in msgspec.structs.fields(Settings):
-        lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
-        hints = get_type_hints(section.type, include_extras=True)
-        for setting in msgspec.structs.fields(section.type):
-            default = setting.default if setting.default is not msgspec.NODEFAULT else setting.default_factory()
-            described = [
-                m.description for m in get_args(hints[setting.name])[1:] if isinstance(m, Meta) and m.description
-            ]
-            comment = f"  # {described[0]}" if described else ""
-            lines.append(f"# {setting.name} = {_toml(default)}{comment}")
-        lines.append("")
+        if section.name != "quota":
+            lines += [f"# {section.type.__doc__}", f"[{section.name}]", *_explained(section.type()), ""]
+    lines.append(f"# {Quota.__doc__}")
+    for number, (name, quota) in enumerate(default_quotas().items()):
+        plain = {} if number == 0 else msgspec.structs.asdict(Quota(limit=quota.limit))  # the first shows all there is
+        lines += [f"[quota.{name}]", *_explained(quota, hide=plain), ""]
     return "\n".join(lines)
+
+
+def _explained(section: Section, hide: Mapping[str, Any] | None = None) -> list[str]:
+    """A line a setting with its value and meaning; those equal to `hide` are left out, but never a required one."""
+    hints = get_type_hints(type(section), include_extras=True)
+    lines = []
+    for setting in msgspec.structs.fields(section):
+        value = getattr(section, setting.name)
+        if hide and setting.default is not msgspec.NODEFAULT and hide[setting.name] == value:
+            continue
+        described = [m.description for m in get_args(hints[setting.name])[1:] if isinstance(m, Meta) and m.description]
+        lines.append(f"# {setting.name} = {_toml(value)}" + (f"  # {described[0]}" if described else ""))
+    return lines
+
+
+def _with_default_quotas(content: dict[str, Any]) -> dict[str, Any]:
+    given = content.get("quota", {})
+    if not isinstance(given, dict):
+        return content
+    quotas: dict[str, Any] = {name: msgspec.structs.asdict(quota) for name, quota in default_quotas().items()}
+    for name, table in given.items():
+        quotas[name] = quotas.get(name, {}) | table if isinstance(table, dict) else table
+    return content | {"quota": quotas}
 
 
 def _toml(value: Any) -> str:

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from etl.errors import MotherlodeError
-from orchestration.cli import decisions, deliveries, path, snapshots, store
+from orchestration.cli import decisions, deliveries, path, quotas, snapshots, store, tasks
 from orchestration.cli.console import DONE, INTERRUPTED, MENDABLE, State
 
 app = typer.Typer(
@@ -42,13 +42,14 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, store, decisions):
+for module in (path, store, decisions, quotas):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(snapshots.app, name="snapshot")
 app.add_typer(decisions.conflict, name="conflict")
 app.add_typer(decisions.override, name="override")
 app.add_typer(deliveries.rejects, name="rejects")
+app.add_typer(tasks.app, name="task")
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
