@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from etl.words import words
 
+CROWDED = 16  # pairs a set from which on a table beats sorting
 CHUNK = 1 << 18  # elements compared at once: their keys fit the cache, where sorting is three times faster
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sets:
     """`values[starts[i]:starts[i + 1]]` are the distinct elements of set i, ascending."""
 
@@ -34,35 +36,59 @@ class Sets:
         sizes = np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=count)
         return cls(np.concatenate([[0], np.cumsum(sizes)]), packed.astype(np.uint32))
 
-    @property
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """How many elements each set has."""
         return np.diff(self.starts)
 
+    @cached_property
+    def codes(self) -> NDArray[np.int64]:
+        """`values` renumbered 0, 1, 2 ..."""
+        return np.unique(self.values, return_inverse=True)[1]
+
     def jaccard(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
         """|i ∩ j| / |i ∪ j| of each pair of sets, 4 decimals; two empty sets give 0."""
+        crowded = len(i) >= CROWDED * max(1, len(np.unique(i)))
+        shared = self._by_table(i, j) if crowded else self._by_sorting(i, j)
+        union = self.sizes[i] + self.sizes[j] - shared
+        similarity: NDArray[np.float64] = np.round(shared / np.maximum(union, 1), 4)
+        return similarity
+
+    def _by_table(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tick the elements of one set in a table and look all its partners up: many pairs a set."""
+        shared = np.zeros(len(i), dtype=np.int64)
+        table = np.zeros(int(self.codes.max(initial=-1)) + 1, dtype=bool)
+        order = np.argsort(i, kind="stable")
+        for run in np.split(order, np.flatnonzero(np.diff(i[order])) + 1):
+            own = self.codes[self.starts[i[run[0]]] : self.starts[i[run[0]] + 1]]
+            table[own] = True
+            ticks = np.cumsum(table[self.codes[self._places(j[run])]])
+            ends = np.cumsum(self.sizes[j[run]])
+            shared[run] = np.diff(np.concatenate([[0], np.concatenate([[0], ticks])[ends]]))
+            table[own] = False
+        return shared
+
+    def _by_sorting(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort the elements of both sets, chunk by chunk, and count those that come twice: few pairs a set."""
         shared = np.zeros(len(i), dtype=np.int64)
         ends = np.cumsum(self.sizes[i] + self.sizes[j])
         start = 0
         while start < len(i):
             before = ends[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(ends, before + CHUNK, side="right")))
-            shared[start:stop] = self._shared(i[start:stop], j[start:stop])
+            sides = np.concatenate([i[start:stop], j[start:stop]])
+            pair = np.tile(np.arange(stop - start, dtype=np.uint64), 2)
+            keys = (np.repeat(pair, self.sizes[sides]) << np.uint64(32)) | self.values[self._places(sides)]
+            keys.sort()
+            twice = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
+            shared[start:stop] = np.bincount(twice.astype(np.int64), minlength=stop - start)
             start = stop
-        union = self.sizes[i] + self.sizes[j] - shared
-        similarity: NDArray[np.float64] = np.round(shared / np.maximum(union, 1), 4)
-        return similarity
+        return shared
 
-    def _shared(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
-        sides = np.concatenate([i, j])
-        pair = np.tile(np.arange(len(i), dtype=np.uint64), 2)
-        sizes = self.sizes[sides]
-        places = np.repeat(self.starts[sides] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
-        places += np.arange(len(places))
-        keys = (np.repeat(pair, sizes) << np.uint64(32)) | self.values[places]
-        keys.sort()
-        twice = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
-        return np.bincount(twice.astype(np.int64), minlength=len(i))
+    def _places(self, sets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the elements of these sets stand in `values`, one set after the other."""
+        sizes = self.sizes[sets]
+        return np.repeat(self.starts[sets] - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
 
 
 def word_sets(texts: Sequence[str]) -> Sets:

@@ -72,6 +72,16 @@ def test_the_model_reads_its_whole_window_and_nothing_after_it(minilm: Encoder) 
     assert (first == second).all()
 
 
+def test_name_size_and_window_are_known_before_the_weights_are_read(minilm: Encoder) -> None:
+    """So that a run with nothing to encode does not pay five seconds for loading."""
+    code = (
+        "import sys; from embeddings.encoder.opening import open_encoder, packaged_model\n"
+        "found = open_encoder(path=packaged_model()); print(found.dimension, found.window, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.split() == [str(minilm.dimension), str(minilm.window), "False"]
+
+
 def test_the_packaged_weights_are_the_published_ones(minilm: Encoder) -> None:
     assert minilm.digest == PINS["model.safetensors"]
 

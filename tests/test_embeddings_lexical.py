@@ -119,14 +119,19 @@ def test_overlaps_of_many_pairs_equal_those_of_one(texts: list[str]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(alphabet="ab c", max_size=8), min_size=1, max_size=6), st.sampled_from([1, 7, 1 << 18]))
-def test_jaccard_of_sets_is_exact_whatever_the_chunk(texts: list[str], chunk: int) -> None:
+@given(
+    st.lists(st.text(alphabet="ab c", max_size=8), min_size=1, max_size=6),
+    st.sampled_from([1, 7, 1 << 18]),
+    st.booleans(),
+)
+def test_jaccard_of_sets_is_exact_by_table_and_by_sorting(texts: list[str], chunk: int, by_sorting: bool) -> None:
     sets = word_sets(texts)
     i, j = (
         np.array(side) for side in zip(*[(a, b) for a in range(len(texts)) for b in range(len(texts))], strict=True)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("embeddings.sets.CHUNK", chunk)
+        patch.setattr("embeddings.sets.CROWDED", 100 if by_sorting else 1)
         found = sets.jaccard(i, j).tolist()
     bags = [set(words(text)) for text in texts]
     expected = [round(len(bags[a] & bags[b]) / max(1, len(bags[a] | bags[b])), 4) for a, b in zip(i, j, strict=True)]

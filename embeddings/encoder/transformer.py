@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +38,39 @@ class SentenceTransformerEncoder:
         device: str | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load the model. `device` as torch names it (None: a GPU where there is one). Raises `ModelError`."""
+        """Find the model's files; its weights are read when the first text comes. Raises `ModelError`.
+
+        `device` as torch names it (None: a GPU where there is one); `threads`: cores for torch.
+        """
         self.name, self.languages, self.folder = name, languages, folder
         self.digest = weights_digest(folder)
-        self._torch = load_torch(threads=threads)
-        self._model = _load(folder, device=device, threads=threads)
-        prompts = self._model.prompts
-        self._prompt: str = prompts.get(self._model.default_prompt_name, "") if prompts else ""
-        self.dimension = int(self._model.get_embedding_dimension())
-        self.window = int(self._model.max_seq_length or 512)
+        self._options: dict[str, Any] = {"device": device, "threads": threads}
+        self._shape = _shape(folder)
+
+    @cached_property
+    def _model(self) -> Any:
+        return _load(self.folder, **self._options)
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._shape[0] if self._shape else int(self._model.get_embedding_dimension())
+
+    @property
+    def window(self) -> int:
+        """Tokens that are read, special ones included."""
+        return self._shape[1] if self._shape else int(self._model.max_seq_length or 512)
+
+    @property
+    def _prompt(self) -> str:
+        name = self._model.default_prompt_name
+        return str(self._model.prompts.get(name, "")) if name else ""
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Tokens of each whole text, (n,); cutting and padding, at 128 in the packaged tokenizer, are off."""
-        rows = [self._prompt + encodable(text) for text in texts]
-        if not rows:
+        if not texts:
             return np.zeros(0, dtype=np.int32)
+        rows = [self._prompt + encodable(text) for text in texts]
         found = self._model.tokenizer(rows, truncation=False, padding=False, verbose=False, return_attention_mask=False)
         return np.fromiter((len(ids) for ids in found["input_ids"]), dtype=np.int32, count=len(rows))
 
@@ -67,9 +87,10 @@ class SentenceTransformerEncoder:
         features = self._model.preprocess(rows, prompt=self._prompt or None, processing_kwargs=fixed)
         device = self._model.device
         features = {k: v.to(device) if hasattr(v, "to") else v for k, v in features.items()}
-        with self._torch.inference_mode():
+        torch = load_torch()
+        with torch.inference_mode():
             vectors = self._model(features)["sentence_embedding"].float()
-            vectors = self._torch.nn.functional.normalize(vectors, p=2, dim=1)
+            vectors = torch.nn.functional.normalize(vectors, p=2, dim=1)
         numbers: NDArray[np.float32] = vectors.cpu().numpy()
         return numbers
 
@@ -93,6 +114,21 @@ def file_digest(path: Path) -> str:
     """sha256 of a file, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shape(folder: Path) -> tuple[int, int] | None:
+    """(dimension, window) of a plain transformer with pooling, as configured; None where only loading tells."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        paths = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
+        pooling = json.loads((folder / paths["Pooling"] / "config.json").read_text(encoding="utf-8"))
+        window = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"]
+        dimension = pooling["word_embedding_dimension"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    modes = [mode for mode, used in pooling.items() if mode.startswith("pooling_mode_") and used]
+    plain = paths.keys() <= {"Transformer", "Pooling", "Normalize"} and len(modes) == 1
+    return (dimension, window) if plain and isinstance(dimension, int) and isinstance(window, int) else None
 
 
 def _load(folder: Path, *, device: str | None, threads: int | None) -> Any:

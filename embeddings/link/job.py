@@ -88,9 +88,13 @@ def pending(
         if waiting:
             reasons.append(f"{one}: {_why(store, one, made, waiting, unready)}")
         void, dead_links = outdated(store, one, made)
-        if void.height or dead_links or unsettled(store, one):
-            amount += 1
+        if void.height or dead_links:
             reasons.append(f"{one}: {void.height} searches and {dead_links} links to tidy up")
+        elif unsettled(store, one):
+            reasons.append(f"{one}: groups to write")
+        else:
+            continue
+        amount += 1
     return Pending(JOB, amount, "searches", "; ".join(reasons))
 
 
@@ -101,7 +105,7 @@ def link(
     encoder_recipe: str | None,
     floor_cosine: float = 0.80,
     floor_lexical: float = 0.50,
-    unit_pairs: int = 20_000,
+    unit_pairs: int = 50_000,
     method: Choice = "both",
 ) -> Iterator[Progress]:
     """Search for every pair that was not searched yet, `unit_pairs` at a time; `encoder_recipe` None: by words only.

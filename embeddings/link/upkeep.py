@@ -15,14 +15,21 @@ BOILERPLATE_QUESTIONS = 5  # one answer under so many different questions is a g
 # A pair's search is void when its recipe is outdated or the pair is no longer live, and when a crowded pair has lost
 # links since its crowd was written down: a weaker link that was trimmed may have to come back.
 VOID = """
-    SELECT DISTINCT s.key FROM searches s
+    WITH live AS (SELECT key FROM pairs WHERE occurrences > 0),
+    kept AS (SELECT a, b FROM links SEMI JOIN live ON live.key = a WHERE method = $method),
+    both_live AS (SELECT a, b FROM kept SEMI JOIN live ON live.key = b),
+    crowd AS (SELECT key, group_id FROM groups WHERE kind = $crowd),
+    sides AS (SELECT a AS key FROM both_live UNION ALL SELECT b FROM both_live),
+    counted AS (SELECT key, count(*)::VARCHAR AS links FROM sides SEMI JOIN crowd USING (key) GROUP BY key)
+    SELECT DISTINCT s.key
+    FROM searches s
+    LEFT JOIN live ON live.key = s.key
+    LEFT JOIN crowd ON crowd.key = s.key
+    LEFT JOIN counted ON counted.key = s.key
     WHERE s.method = $method
-      AND (s.recipe <> $recipe
-        OR NOT EXISTS (FROM pairs p WHERE p.key = s.key AND p.occurrences > 0)
-        OR s.key IN (SELECT g.key FROM groups g WHERE g.kind = $crowd AND g.group_id <> (
-            SELECT count(*)::VARCHAR FROM links l WHERE l.method = $method AND (l.a = g.key OR l.b = g.key)
-              AND EXISTS (FROM pairs p WHERE p.key = l.a AND p.occurrences > 0)
-              AND EXISTS (FROM pairs p WHERE p.key = l.b AND p.occurrences > 0))))
+      AND (s.recipe <> $recipe OR live.key IS NULL
+           OR (crowd.key IS NOT NULL AND counted.links IS DISTINCT FROM crowd.group_id))
+    ORDER BY s.key
 """
 VOID_LINKS = """
     FROM links WHERE method = $method
