@@ -91,7 +91,7 @@ def test_a_limit_leaves_the_rest_for_later(store: Store, add_pairs: AddPairs) ->
     assert pending(store, ENCODER).amount == 2
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(PAIRS), unit=st.integers(1, 7), cut=st.integers(0, 4))
 def test_vectors_do_not_depend_on_order_units_or_deliveries(
     order: list[dict[str, Any]], unit: int, cut: int, add_pairs: AddPairs

@@ -174,7 +174,7 @@ def template(count: int) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), crowded=st.booleans())
 def test_neither_order_nor_batches_nor_stops_matter(
     data: st.DataObject, crowded: bool, add_pairs: AddPairs, monkeypatch: pytest.MonkeyPatch
