@@ -101,8 +101,8 @@ def test_each_planted_flaw_is_flagged_and_no_sound_pair_is(store: Store, keys: d
 
 
 def test_mojibake_is_repaired_and_the_raw_text_kept(store: Store, keys: dict[tuple[str, str], str]) -> None:
-    for entry in PLANTED["mojibake"]:
-        key = keys[tuple(entry["at"])]
+    for file, position, _ in PLANTED["mojibake"]:
+        key = keys[file, position]
         raw, repairs = store.query("SELECT raw, repairs FROM occurrences WHERE key = ? AND raw IS NOT NULL", [key]).row(
             0
         )

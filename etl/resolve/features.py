@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from etl.resolve.lexicon import (
     DOUBTFUL_MONTHS,
@@ -293,6 +293,24 @@ def stem(word: str) -> str:
             rest = word[: -len(ending)]
             return rest[:-1] if len(rest) > 3 and rest[-1] == rest[-2] and ending in ("ing", "ed") else rest
     return word
+
+
+@cache
+def _asking() -> dict[str, str]:
+    classes = lexicon().asking
+    return {stem(_SAME.get(word, word)): stem(name) for word, name in classes.items()}
+
+
+def plain_matter(about: tuple[str, ...]) -> tuple[str, ...]:
+    """What a question is about (see `matter`), with words of asking that say the same under one name each.
+
+    >>> plain_matter(matter("How is OBV calculated?")), plain_matter(matter("What is the calculation of OBV?"))
+    (('term on balance volume', 'comput'), ('comput', 'term on balance volume'))
+    >>> plain_matter(matter("What are the signs of a top?")), plain_matter(matter("What are the costs of a top?"))
+    (('sign', 'top'), ('cost', 'top'))
+    """
+    classes = _asking()
+    return tuple(name for word in about if (name := classes.get(word, word)))
 
 
 def matter(question: str) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ import orjson
 import polars as pl
 
 from etl.keys import part_key
-from etl.resolve.features import Features, features, matter
+from etl.resolve.features import Features, features, matter, plain_matter
+from etl.resolve.lexicon import lexicon, plain_words
 from etl.resolve.rules import VETO_LANGUAGES, Rules
-from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, same_matter
+from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, moved, same_matter
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])|\n+|[•·]|\s-\s")
 _ASKS = re.compile(
@@ -29,9 +30,11 @@ _ASKS = re.compile(
 # contradicting each other: there only matching sentences are compared.
 COMPARABLE_OVERLAP = 0.5
 SHORT_WORDS = 15  # two answers this short are about the same thing: their numbers, dates and units can be compared
+COMPARABLE_PART, TELLING_WORDS = 0.7, 10  # a short answer held against a long one that has most of its words
+LONG_ANSWER, SAME_ANSWER = 20, 0.85  # words, and their overlap, from which on an answer tells what was asked
 SENTENCES = 12  # of each answer that are held against the other's
 NAME_WORDS = 8  # and so short that a name in each is the answer
-CONFLICT_KINDS = {"ticker": "entity", "term": "entity", "name": "entity", "symbol": "entity"}
+CONFLICT_KINDS = {"ticker": "entity", "term": "entity", "name": "entity", "symbol": "entity", "order": "entity"}
 
 VERDICTS = pl.Schema(
     {
@@ -145,7 +148,7 @@ class _Judge:
         if row["alike"]:
             if question_veto is not None:
                 return Judged("review", f"review_{question_veto.kind}_veto", question_veto, "question")
-            answer_veto = None if row["equal_answer"] else first_veto(*self._answers(row))
+            answer_veto = None if row["equal_answer"] else self._answer_veto(row)
             if answer_veto is None:
                 return self._merged(row, same_matter)
             if row["same"] and same_matter and (found := self._contradiction(row)) is not None:
@@ -156,6 +159,10 @@ class _Judge:
         if not same_matter:
             return Judged("variant", "variant_question_words")
         return self._contradiction(row) or Judged("variant", "variant_no_evidence")
+
+    def _answer_veto(self, row: Mapping[str, Any]) -> Evidence | None:
+        a, b = self._answers(row)
+        return first_veto(a, b) or moved(a, b)
 
     def _compare_questions(self, row: Mapping[str, Any]) -> tuple[Evidence | None, bool]:
         if row["equal_question"]:
@@ -177,13 +184,20 @@ class _Judge:
                 return Judged("review", "review_language")
         if not self._word_lists_apply(row) and not self._very_same_words(row):
             return Judged("review", "review_language")
-        if not same_matter:
-            return Judged("review", "review_question_words")
         a, b = self._answers(row)
+        if not same_matter and not self._asks_the_same(row, a, b):
+            return Judged("review", "review_question_words")
         if not row["equal_answer"] and _overlap(a, b) < self.rules.answer_words:
             return Judged("review", "review_answer_words")
         by_cosine = row["merge_cosine"] and row["declared"] and not row["truncated"]
         return Judged("merge", "merged_cosine" if by_cosine else "merged_lexical")
+
+    def _asks_the_same(self, row: Mapping[str, Any], a: Features, b: Features) -> bool:
+        """Whether the questions differ in words of asking only, and the answers are long and nearly the same."""
+        if min(len(a.lows), len(b.lows)) < LONG_ANSWER or _overlap(a, b) < SAME_ANSWER:
+            return False
+        one, other = (plain_matter(self._about(row[f"question_{side}"])) for side in "ab")
+        return one == other or (set(one) == set(other) and not _turns(row))
 
     def _contradiction(self, row: Mapping[str, Any]) -> Judged | None:
         """A conflict with its typed evidence; a variant where a sender accepts both answers; None without evidence."""
@@ -192,9 +206,11 @@ class _Judge:
         if _accepted(row):
             return Judged("variant", "variant_alternative")
         a, b = self._answers(row)
+        if (polar := _opposite_starts(a, b)) is not None and self._word_lists_apply(row):
+            return Judged("conflict", "conflict_antonym", polar, "answer", "antonym")
         if len(a.lows) <= SHORT_WORDS and len(b.lows) <= SHORT_WORDS:
             matched = [(a, b)]
-        elif _overlap(a, b) >= COMPARABLE_OVERLAP:
+        elif _overlap(a, b) >= COMPARABLE_OVERLAP or _contained(a, b) >= COMPARABLE_PART:
             matched = list(self._matching_sentences(row["answer_a"], row["answer_b"]))
         else:
             return None
@@ -277,6 +293,24 @@ def _overlap(a: Features, b: Features) -> float:
     """Jaccard over words of the shown texts."""
     union = len(a.words | b.words)
     return len(a.words & b.words) / union if union else float(a.text == b.text)
+
+
+def _contained(a: Features, b: Features) -> float:
+    """How much of the smaller text's words the larger one has; 0 where the smaller has too few to tell."""
+    small = min(len(a.words), len(b.words))
+    return len(a.words & b.words) / small if small >= TELLING_WORDS else 0.0
+
+
+def _opposite_starts(a: Features, b: Features) -> Evidence | None:
+    """A plain yes to one and a plain no to the other."""
+    one, other = (next(iter(f.lows), "") for f in (a, b))
+    return Evidence("antonym", (one,), (other,)) if {one, other} in ({"yes", "no"}, {"true", "false"}) else None
+
+
+def _turns(row: Mapping[str, Any]) -> bool:
+    """Whether a question of the two has a word that gives the order of the others a meaning (but a passive's 'by')."""
+    said = {word for side in "ab" for word in plain_words(row[f"question_{side}"])}
+    return bool(said & (lexicon().directional - {"by"}))
 
 
 def _accepted(row: Mapping[str, Any]) -> bool:

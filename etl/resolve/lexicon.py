@@ -27,7 +27,7 @@ NUMBERS = {
         "seventeen eighteen nineteen twenty")
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "dozen": 12,
-     "twice": 2, "double": 2, "triple": 3}  # fmt: skip
+     "twice": 2, "double": 2, "triple": 3, "both": 2}  # fmt: skip
 MULTIPLIERS = {
     "hundred": 10**2, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9,
     "trillion": 10**12,
@@ -113,6 +113,7 @@ class Lexicon:
     telling: frozenset[str]  # every word that is a negation, a pole, a time frame, a month or a weekday
     soft: frozenset[str]
     directional: frozenset[str]
+    asking: dict[str, str]  # a word of asking to the first of its class; '' where it may be missing
 
 
 def plain_words(text: str) -> tuple[str, ...]:
@@ -148,4 +149,5 @@ def lexicon() -> Lexicon:
         | {name for name, unit in UNITS.items() if unit in FRAME_NOUNS},
         frozenset(data["soft"].split()),
         frozenset(data["directional"].split()),
+        {word: "" if line[0] == "~" else line.split()[0] for line in data["asking"] for word in line.split()},
     )

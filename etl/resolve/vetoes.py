@@ -6,6 +6,7 @@ vetoed pair waits for a person, a wrong merge loses a row. The examples in the d
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -240,12 +241,47 @@ def order(a: Features, b: Features) -> Evidence | None:
     return None
 
 
+def moved(a: Features, b: Features) -> Evidence | None:
+    """Words that stand once in each text and have changed places, wherever both texts share nearly all their words.
+
+    >>> differ(moved, "The fast line takes 9 bars, the slow one 26", "The slow line takes 9 bars, the fast one 26")
+    moved: slow, fast | fast, slow
+    >>> differ(moved, "It sums volume over time", "It sums all volume over time")
+    """
+    soft = lexicon().soft
+    seen_a, seen_b = Counter(a.lows), Counter(b.lows)
+    once = {word for word, n in seen_a.items() if n == 1 and seen_b.get(word) == 1 and word not in soft}
+    first, second = [w for w in a.lows if w in once], [w for w in b.lows if w in once]
+    if first == second:
+        return None
+    place = {word: n for n, word in enumerate(first)}
+    stayed = _longest_rising([place[word] for word in second])
+    gone = [word for n, word in enumerate(second) if n not in stayed]
+    beside = [first[n] if n < len(first) else "" for n, word in enumerate(second) if word in gone]
+    return Evidence("moved", tuple(gone[:SPANS]), tuple(beside[:SPANS]))
+
+
+def _longest_rising(places: list[int]) -> set[int]:
+    """Indexes of a longest rising subsequence (patience sorting)."""
+    tails: list[int] = []
+    before: list[int] = []
+    for n, value in enumerate(places):
+        at = bisect_left(tails, value, key=lambda i: places[i])
+        before.append(tails[at - 1] if at else -1)
+        tails[at : at + 1] = [n]
+    kept, n = set(), tails[-1] if tails else -1
+    while n >= 0:
+        kept.add(n)
+        n = before[n]
+    return kept
+
+
 # What can change places only among its own kind; which of two names a negation stands at counts as well.
 _NAMED = ("term ", "name ", "not ")
 _SWAPPABLE = (_NAMED, ("number ",), ("word ", "not "))
 VETOES: tuple[Veto, ...] = (numbers, dates, units, negation, terms, tickers, names, symbols, quotes, antonyms, order)
 # What can make two answers exclude each other, the plainest first.
-CONTRADICTIONS: tuple[Veto, ...] = (numbers, dates, units, negation, antonyms, terms, tickers, names, symbols)
+CONTRADICTIONS: tuple[Veto, ...] = (numbers, dates, units, negation, antonyms, terms, tickers, names, symbols, order)
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "anti", "de")
 
 
