@@ -23,6 +23,8 @@ class For:
     unit: str | None = None
 
 
+CUT_SHORT = 0.5  # confidence of a cost whose unit was cut short
+
 NOBODY = For()
 WHOSE = ("session", "task", "agent", "kind", "unit")
 
@@ -163,13 +165,13 @@ def cost_of(control: Control, task: str, *, since: datetime | None = None) -> di
 
 
 def unit_costs(control: Control, kind: str, resource: str, *, last: int = 200) -> list[float]:
-    """What the newest closed units of a kind have cost of a resource, newest first."""
+    """What the newest whole units of a kind have cost of a resource, newest first; those cut short are left out."""
     found = control.rows(
         """
-        SELECT sum(amount) FILTER (WHERE stage <> 'reserved') AS amount FROM usage WHERE kind = ? AND resource = ?
-        GROUP BY spending HAVING max(stage = 'reconciled') ORDER BY spending DESC LIMIT ?
+        SELECT sum(amount) FILTER (WHERE stage <> 'reserved') AS amount FROM usage WHERE kind = :kind AND resource = :resource
+        GROUP BY spending HAVING max(stage = 'reconciled' AND confidence > :cut) ORDER BY spending DESC LIMIT :last
         """,
-        (kind, resource, last),
+        {"kind": kind, "resource": resource, "last": last, "cut": CUT_SHORT},
     )
     return [float(row["amount"]) for row in found]
 
@@ -181,7 +183,7 @@ def drop_holds(control: Control, con: Connection, *, task: str | None = None, se
         "SELECT spending FROM holds WHERE (task = ? OR session = ?) AND source <> ?", (task, session, PROVIDER)
     ).fetchall()
     for row in found:
-        reconcile(control, row["spending"], confidence=0.5)
+        reconcile(control, row["spending"], confidence=CUT_SHORT)
 
 
 def _whose(
