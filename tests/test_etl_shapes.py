@@ -261,10 +261,8 @@ def test_what_is_no_question_and_answer_is_refused_for_what_it_is(reason: str) -
     assert (found.refusal.reason, found.candidates.height, found.records) == (reason, 0, 0)
 
 
-TURNS = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
 UNSUPPORTED = {
-    "chat": [{"conversations": TURNS}] * 3,
-    "preference": [{"prompt": f"Q{i}?", "chosen": f"good {i}", "rejected": f"bad {i}"} for i in MANY],
+    "chat": [{"conversations": [{"from": "A", "value": "Hi"}, {"from": "B", "value": "Hello"}]}] * 3,
     "multiple_choice": [{"question": f"Q{i}?", "choices": ["a", "b"], "answer": i % 2} for i in MANY],
     "tatqa": [{"table": {}, "paragraphs": [], "questions": [PAIR]}],
     "cmrc": [{"context_text": "A", "qas": [{"query_text": "Q?", "answers": ["A"]}]}],

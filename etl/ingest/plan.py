@@ -15,7 +15,7 @@ from etl.recipe import Recipe
 from etl.store import Store
 
 # Raise whenever detection, a shape, a reader, a repair, a key or an election would give different rows.
-VERSION = 1
+VERSION = 2
 ATTEMPTS = 3
 DIED = "reader_died"
 PARKED = "parked_after_three_attempts"

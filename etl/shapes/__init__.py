@@ -15,11 +15,16 @@ from etl.shapes.alpaca import (
     recognise_title_ask_answer,
 )
 from etl.shapes.base import Match, Shape
+from etl.shapes.chat import prepare_chat, recognise_chat
 from etl.shapes.flat import prepare_labelled, recognise_by_content, recognise_flat, recognise_labelled
 from etl.shapes.not_pairs import recognise_classification, recognise_not_pairs, recognise_two_of_a_kind
+from etl.shapes.preference import prepare_preference, recognise_preference
+from etl.shapes.transcript import prepare_transcript, recognise_transcript
 from etl.shapes.unsupported import recognise_unsupported
 
 SHAPES: tuple[Shape, ...] = (
+    Shape("preference", recognise_preference, prepare_preference),
+    Shape("chat", recognise_chat, prepare_chat),
     Shape("unsupported", recognise_unsupported),
     Shape("two_of_a_kind", recognise_two_of_a_kind),
     Shape("self_instruct", recognise_self_instruct, prepare_self_instruct),
@@ -27,6 +32,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("title_ask_answer", recognise_title_ask_answer),
     Shape("labelled_answers", recognise_labelled, prepare_labelled),
     Shape("flat", recognise_flat),
+    Shape("transcript", recognise_transcript, prepare_transcript),
     Shape("classification", recognise_classification),
     Shape("by_content", recognise_by_content),
     Shape("not_pairs", recognise_not_pairs),

@@ -56,11 +56,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A shape that was recognised, and where its fields are."""
+    """A shape that was recognised, and where its fields are. With `whole`, lists inside a record are its own and never
+    looked at by themselves."""
 
     shape: str
     mapping: Mapping
     details: dict[str, Any] = field(default_factory=dict)
+    whole: bool = False
 
 
 def as_is(batch: Batch, match: Match) -> Batch:

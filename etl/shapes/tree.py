@@ -24,8 +24,8 @@ _DEPTH = 8  # the deepest known shape (SQuAD) needs six steps
 _CONTAINERS = frozenset(
     {
         "articles", "categories", "content", "data", "dataset", "dev", "entries", "examples", "faq", "faqs",
-        "indicators", "instances", "items", "list", "pairs", "paragraphs", "qa", "qapairs", "qas", "questions",
-        "records", "results", "rows", "test", "topics", "train", "validation",
+        "indicators", "instances", "intents", "items", "list", "pairs", "paragraphs", "qa", "qapairs", "qas",
+        "questions", "records", "results", "rows", "test", "topics", "train", "validation",
     }
 )  # fmt: skip
 _ID = re.compile(r"[\d.:_-]+|[0-9a-fA-F-]{8,}|[A-Za-z]{0,12}[_\-. #]?\d+")
@@ -89,6 +89,8 @@ def plan(tree: Any, recognise: Callable[[Outline], Match | Refusal | None]) -> P
         found = recognise(Outline.of(classes[kind]))
         if isinstance(found, Match):
             matches[kind] = found
+            if found.whole:
+                barred.append(kind)
         elif found is not None:
             refusals.append((len(classes[kind]), found))
             if found.reason == "unsupported_shape" and _has_lists(classes[kind]):

@@ -10,13 +10,12 @@ from etl.detect.names import known, plain
 from etl.detect.outline import Column, Outline
 from etl.detect.strict_json import text_of
 
-_CHATS = ("conversations", "conversation", "messages", "dialog", "dialogue", "dialogs", "turns", "utterances")
 _OPTIONS = ("options", "choices", "answerchoices", "candidates", "choice")
 
 
 def recognise_unsupported(outline: Outline) -> Refusal | None:
     """A preference set, a chat, multiple choice without the text of the answer, TAT-QA or CMRC."""
-    for rule in (_preference, _chat, _multiple_choice, _parallel, _table_questions, _cmrc, _intents):
+    for rule in (_multiple_choice, _parallel, _table_questions, _cmrc, _intents):
         if refusal := rule(outline):
             return refusal
     return None
@@ -24,23 +23,6 @@ def recognise_unsupported(outline: Outline) -> Refusal | None:
 
 def _unsupported(shape: str, evidence: str) -> Refusal:
     return Refusal("unsupported_shape", f"{shape}: {evidence}")
-
-
-def _preference(outline: Outline) -> Refusal | None:
-    chosen, rejected = outline.find("chosen"), outline.find("rejected")
-    if chosen is None or rejected is None or (chosen.texts and chosen.variety < 0.2 and outline.rows >= 5):
-        return None  # the same text everywhere is the name of a column: a register of data sets
-    return _unsupported("preference", "answers chosen and rejected")
-
-
-def _chat(outline: Outline) -> Refusal | None:
-    turns = outline.find(*_CHATS)
-    if turns is None or turns.share(list) < 0.5:
-        return None
-    inner = Outline.of([turn for given in turns.values if isinstance(given, list) for turn in given])
-    if inner.find("role", "from", "speaker") or turns.name in ("conversations", "messages"):
-        return _unsupported("chat", f"turns under {turns.name!r}")
-    return None
 
 
 def _multiple_choice(outline: Outline) -> Refusal | None:
