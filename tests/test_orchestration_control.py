@@ -219,9 +219,13 @@ def test_history_and_ledger_cannot_be_changed(control: Control) -> None:
     claims.claim(control, holder="h")
     books.observe(control, "tokens", 10)
     for sql in (
-        "UPDATE usage SET amount = 0", "DELETE FROM usage", "UPDATE task_events SET event = 'x'", "DELETE FROM task_events",
-        "UPDATE leases SET token = 0", "DELETE FROM leases",
-    ):  # fmt: skip
+        "UPDATE usage SET amount = 0",
+        "DELETE FROM usage",
+        "UPDATE task_events SET event = 'x'",
+        "DELETE FROM task_events",
+        "UPDATE leases SET token = 0",
+        "DELETE FROM leases",
+    ):
         with pytest.raises(sqlite3.IntegrityError), control.transaction() as con:
             con.execute(sql)
 

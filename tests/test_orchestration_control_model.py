@@ -68,6 +68,9 @@ class Machine(RuleBasedStateMachine):
         return thing.beat is not None and self.now - thing.beat > timedelta(seconds=LEASE)
 
     @rule(target=held)
+    def take(self) -> Claim | None:
+        return self.claim()
+
     def claim(self) -> Claim | None:
         self.settle()
         wanted = None
@@ -151,7 +154,16 @@ class Machine(RuleBasedStateMachine):
             thing.status, thing.attempts, thing.until = "ready", 0, None
         self.settle()
 
+    @rule(times=st.integers(2, 4))
+    def die_again_and_again(self, times: int) -> None:
+        for _ in range(times):
+            self.claim()
+            self.wait(61)
+
     @rule(seconds=st.sampled_from([1, 31, 61]))
+    def pass_time(self, seconds: int) -> None:
+        self.wait(seconds)
+
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -167,5 +179,5 @@ class Machine(RuleBasedStateMachine):
 
 TestControlStore = Machine.TestCase
 TestControlStore.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
