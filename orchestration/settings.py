@@ -43,7 +43,7 @@ class Read(Section, frozen=True):
     )
     memory_mb: Annotated[
         int, Meta(ge=256, description="memory the reader may use, in MiB (not enforced on Windows)")
-    ] = 4096
+    ] = 8192
     aliases: Annotated[
         dict[str, str], Meta(description='more names of indicators: {"RSI" = "Relative Strength Index"}')
     ] = {}
