@@ -46,9 +46,11 @@ class Refusal:
     """Why a whole delivery gives no pairs. `reason` is snake_case, `evidence` is for a person.
 
     With the reason `unmapped`, `proposal` is the mapping that looks most likely (our field -> the sender's name); the
-    delivery waits until a person gives a mapping.
+    delivery waits until a person gives a mapping. With `whole` it speaks of everything below the records it was found
+    on.
     """
 
     reason: str
     evidence: str
     proposal: dict[str, str] = field(default_factory=dict)
+    whole: bool = False

@@ -17,20 +17,34 @@ from etl.shapes.alpaca import (
 from etl.shapes.base import Match, Shape
 from etl.shapes.chat import prepare_chat, recognise_chat
 from etl.shapes.flat import prepare_labelled, recognise_by_content, recognise_flat, recognise_labelled
+from etl.shapes.many_answers import (
+    prepare_joined,
+    prepare_numbered,
+    recognise_intents,
+    recognise_joined,
+    recognise_numbered,
+)
 from etl.shapes.not_pairs import recognise_classification, recognise_not_pairs, recognise_two_of_a_kind
+from etl.shapes.options import prepare_options, recognise_options
 from etl.shapes.preference import prepare_preference, recognise_preference
+from etl.shapes.table_questions import prepare_table_questions, recognise_table_questions
 from etl.shapes.transcript import prepare_transcript, recognise_transcript
 from etl.shapes.unsupported import recognise_unsupported
 
 SHAPES: tuple[Shape, ...] = (
     Shape("preference", recognise_preference, prepare_preference),
     Shape("chat", recognise_chat, prepare_chat),
+    Shape("intents", recognise_intents),
+    Shape("tatqa", recognise_table_questions, prepare_table_questions),
+    Shape("multiple_choice", recognise_options, prepare_options),
     Shape("unsupported", recognise_unsupported),
+    Shape("numbered_answers", recognise_numbered, prepare_numbered),
     Shape("two_of_a_kind", recognise_two_of_a_kind),
     Shape("self_instruct", recognise_self_instruct, prepare_self_instruct),
     Shape("alpaca", recognise_alpaca, prepare_alpaca),
     Shape("title_ask_answer", recognise_title_ask_answer),
     Shape("labelled_answers", recognise_labelled, prepare_labelled),
+    Shape("joined_answers", recognise_joined, prepare_joined),
     Shape("flat", recognise_flat),
     Shape("transcript", recognise_transcript, prepare_transcript),
     Shape("classification", recognise_classification),

@@ -68,6 +68,8 @@ class Plan:
             return "squad"
         if match.shape != "flat":
             return match.shape
+        if "qas" in names and plain(match.mapping.fields["question"]) == "querytext":
+            return "cmrc"
         if KEYED in kind:
             return "keyed"
         return "nested" if kind.count(ITEM) > 1 or names & {"qapairs", "qas", "pairs"} else "flat"
@@ -93,7 +95,7 @@ def plan(tree: Any, recognise: Callable[[Outline], Match | Refusal | None]) -> P
                 barred.append(kind)
         elif found is not None:
             refusals.append((len(classes[kind]), found))
-            if found.reason == "unsupported_shape" and _has_lists(classes[kind]):
+            if found.whole or (found.reason == "unsupported_shape" and _has_lists(classes[kind])):
                 barred.append(kind)
     if matches:
         return Plan(matches)
