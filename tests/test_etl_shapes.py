@@ -263,37 +263,14 @@ def test_what_is_no_question_and_answer_is_refused_for_what_it_is(reason: str) -
 
 UNSUPPORTED = {
     "chat": [{"conversations": [{"from": "A", "value": "Hi"}, {"from": "B", "value": "Hello"}]}] * 3,
-    "multiple_choice": [{"question": f"Q{i}?", "choices": ["a", "b"], "answer": i % 2} for i in MANY],
-    "tatqa": [{"table": {}, "paragraphs": [], "questions": [PAIR]}],
-    "cmrc": [{"context_text": "A", "qas": [{"query_text": "Q?", "answers": ["A"]}]}],
     "parallel_lists": {"question": ["Q?", "R?"], "answer": ["A", "B"]},
-    "numbered_answers": [{"question": f"Q{i}?", "answer1": "a", "answer2": "NONE"} for i in MANY],
     "list_of_lists": [["Q?", "A"], ["R?", "B"]],
-    "intents": {"intents": [{"tag": "t", "patterns": ["Hi"], "responses": ["Hello"]}]},
 }
 
 
 @pytest.mark.parametrize("shape", UNSUPPORTED)
 def test_a_shape_that_is_not_read_yet_is_refused_by_its_name(shape: str) -> None:
     found = reading(UNSUPPORTED[shape])
-    assert found.refusal is not None
-    assert found.refusal.reason == "unsupported_shape"
-    assert found.refusal.evidence.startswith(f"{shape}: ")
-
-
-@pytest.mark.parametrize(
-    ("text", "shape"),
-    [
-        ("<?xml version='1.0'?><QAPair/>", "xml"),
-        ("# ? Who are you?\n- Your name\n\n```markdown\nI am a bot.\n```\n", "qna"),
-        ("#Q Which?\n^ Sloth\nA Mouse\nB Sloth\n", "multiple_choice"),
-        ("categories:\n- ai\nconversations:\n- - What is AI?\n  - A field.\n", "yaml"),
-        ("Q: What is A?\nA: One.\n\nQ: What is B?\nA: Two.\n", "labelled_text"),
-        ("# Title\n\nText.\n\n## Question?\n\nAnswer.\n", "markdown"),
-    ],
-)
-def test_text_forms_that_are_not_read_yet_are_refused_by_name(text: str, shape: str) -> None:
-    found = read_bytes(text.encode("utf-8"))
     assert found.refusal is not None
     assert found.refusal.reason == "unsupported_shape"
     assert found.refusal.evidence.startswith(f"{shape}: ")

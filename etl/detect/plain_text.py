@@ -9,25 +9,6 @@ from etl.detect.format import Refusal
 _LABELLED = re.compile(r"^\s*(?:q(?:uestion)?|human|user)\s*\d*\s*[:.)]", re.IGNORECASE)
 _REPLY = re.compile(r"^\s*(?:a(?:nswer)?|assistant|bot)\s*\d*\s*[:.)]", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}\s+\S")
-_YAML_KEY = re.compile(r"^[A-Za-z_][\w-]*:\s*$")
-_YAML_ITEM = re.compile(r"^\s*- ")
-
-
-def early_form(text: str) -> Refusal | None:
-    """Forms to be known by before a table is tried: markup, .qna, #Q / ^ trivia, YAML."""
-    head = text[:200_000].lstrip()
-    lines = [line for line in head.splitlines() if line.strip()]
-    if head.startswith("<"):
-        kind = "html" if re.match(r"<(?:!doctype html|html)", head, re.IGNORECASE) else "xml"
-        return _unsupported(kind, head[:60])
-    if sum(line.startswith("# ?") for line in lines) >= 1 and any(line.startswith("```") for line in lines):
-        return _unsupported("qna", "'# ?' questions and fenced answers")
-    if sum(line.startswith("#Q ") for line in lines) and any(line.startswith("^ ") for line in lines):
-        return _unsupported("multiple_choice", "'#Q' questions, '^' answers and lettered options")
-    keys, items = _count(_YAML_KEY, lines), _count(_YAML_ITEM, lines)
-    if keys and items >= max(2, 0.05 * len(lines)) and (_YAML_KEY.match(lines[0]) or lines[0] == "---"):
-        return _unsupported("yaml", f"{keys} keys and {items} items")
-    return None
 
 
 def late_form(text: str) -> Refusal:

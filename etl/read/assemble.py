@@ -15,6 +15,7 @@ from etl.read.reading import CANDIDATES, REJECTS, Reading
 from etl.shapes import recognise, shape_named
 from etl.shapes.base import Batch, Match, Reject, as_is
 from etl.shapes.build import build
+from etl.shapes.forms.base import OWN
 
 CHUNK = 50_000  # records
 Recognise = Callable[[Outline], Match | Refusal | None]
@@ -34,7 +35,7 @@ class Assembly:
         self.records += len(batch.records) + len(batch.rejects)
         if self.records > self.limits.records:
             raise Refused(Refusal("too_many_records", f"more than {self.limits.records:,}"))
-        prepare = as_is if match.shape == "mapped" else shape_named(match.shape).prepare
+        prepare = as_is if match.shape in ("mapped", OWN) else shape_named(match.shape).prepare
         frame, rejects = build(prepare(batch, match), match.mapping, field_characters=self.limits.field_characters)
         self.frames.append(frame)
         self.rejects += rejects

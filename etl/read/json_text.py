@@ -32,7 +32,7 @@ def read_json(text: Text, recognise: Recognise, limits: Limits) -> Reading:
     except BrokenJsonError as error:
         reason = "too_deep" if "too deeply" in str(error) else "broken_json"
         return Reading.of(Refusal(reason, str(error)), _unknown("json", text))
-    return _read_tree(tree, text, recognise, limits)
+    return read_tree(tree, text, recognise, limits)
 
 
 def digest(data: bytes) -> str:
@@ -64,12 +64,13 @@ def _is_lines(data: bytes) -> bool:
     return len(lines) > 1 and whole >= 0.5 * len(lines) and not (lines[0] == b"[" or lines[0].endswith(b","))
 
 
-def _read_tree(tree: Any, text: Text, recognise: Recognise, limits: Limits) -> Reading:
+def read_tree(tree: Any, text: Text, recognise: Recognise, limits: Limits, *, container: str = "json") -> Reading:
+    """Read what a JSON text holds, or any other container of the same trees."""
     if question_keys(tree):
         tree = [{"question": question, "answer": answer} for question, answer in tree.items()]
     found = plan(tree, recognise)
     if not isinstance(found, Plan):
-        return Reading.of(found or why_none(tree), _unknown("json", text))
+        return Reading.of(found or why_none(tree), _unknown(container, text))
     assembly = Assembly(limits)
     if set(found.matches) == {_FLAT}:
         for start in range(0, len(tree), CHUNK):
@@ -79,7 +80,7 @@ def _read_tree(tree: Any, text: Text, recognise: Recognise, limits: Limits) -> R
             assembly.add(Batch(positions, records, digests), found.matches[_FLAT])
     else:
         _add_leaves(assembly, found, tree, "")
-    return assembly.reading(_format("json", text, found))
+    return assembly.reading(_format(container, text, found))
 
 
 def _format(container: str, text: Text, found: Plan) -> Format:

@@ -8,26 +8,31 @@ from etl.detect.delimited import Row, Table, table
 from etl.detect.encoding import Text
 from etl.detect.format import Format, Refusal
 from etl.detect.outline import SAMPLE, Outline
-from etl.detect.plain_text import early_form, late_form
+from etl.detect.plain_text import late_form
 from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.form_text import read_form
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
 from etl.shapes.base import Batch, Match, shorten
+from etl.shapes.forms import EARLY, LATE
 
 
 def read_table(text: Text, recognise: Recognise, limits: Limits) -> Reading:
-    """Read CSV, TSV and the like; text of any other form is refused by its name."""
+    """Read CSV, TSV and the like, and the forms of text and markup; other text is refused by its name."""
     decoded = text.data.decode("utf-8")
-    found = early_form(decoded) or table(decoded)
-    if not isinstance(found, Table):
-        return Reading.of(found or late_form(decoded), Format("text", text.encoding, "unknown", {}, text.confidence))
+    if (form := read_form(EARLY, decoded, text, recognise, limits)) is not None:
+        return form
+    found = table(decoded)
+    if found is None:
+        refused = Format("text", text.encoding, "unknown", {}, text.confidence)
+        return read_form(LATE, decoded, text, recognise, limits) or Reading.of(late_form(decoded), refused)
     container = "tsv" if found.delimiter == "\t" else "csv"
     known = Format(container, text.encoding, "unknown", {}, text.confidence, text.evidence + found.evidence)
     if not found.rows:
         return Reading.refused("no_records", f"a header and no rows: {', '.join(found.header)}", format=known)
     match = recognise(Outline.of([_record(row, found.header) for row in found.rows[:SAMPLE]]))
-    if isinstance(match, Match) and not found.has_header and match.shape != "mapped":
+    if isinstance(match, Match) and not found.has_header and match.shape not in ("mapped", "multiple_choice"):
         proposal = {ours: match.mapping.fields[ours] for ours in ("question", "answer")}
         match = Refusal("unmapped", f"no header; {'; '.join(match.mapping.evidence)}", proposal)
     if not isinstance(match, Match):

@@ -6,7 +6,7 @@ and are asked before a table is tried, the late ones after it.
 
 from __future__ import annotations
 
-from etl.shapes.forms.base import Answer, Form, Found, Record, Tree
+from etl.shapes.forms.base import OWN, Answer, Form, Found, Record, Tree
 from etl.shapes.forms.qna import qna
 from etl.shapes.forms.trivia import trivia
 from etl.shapes.forms.xml_text import xml_text
@@ -15,7 +15,7 @@ from etl.shapes.forms.yaml_text import yaml_text
 EARLY: tuple[Form, ...] = (xml_text, qna, trivia, yaml_text)
 LATE: tuple[Form, ...] = ()
 
-__all__ = ["EARLY", "LATE", "Answer", "Found", "Record", "Tree", "first"]
+__all__ = ["EARLY", "LATE", "OWN", "Answer", "Form", "Found", "Record", "Tree", "first"]
 
 
 def first(forms: tuple[Form, ...], text: str) -> Answer:

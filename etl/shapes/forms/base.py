@@ -11,6 +11,7 @@ from etl.detect.format import Refusal
 from etl.detect.mapping import Mapping
 from etl.shapes.base import Inherited, Reject
 
+OWN = "form"  # the shape of a match that a form made itself: its records are pairs already
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 

@@ -35,7 +35,9 @@ def qna(text: str) -> Found | None:
         return None
     mapping = sure("'# ?' questions and fenced answers", question="# ?", answer="```", phrasings="-")
     editorial = any("editorial" in record.values for record in records)
-    return Found("qna", "qnamaker", records, mapping, rejects=rejects, also={"category": "editorial"} if editorial else {})
+    return Found(
+        "qna", "qnamaker", records, mapping, rejects=rejects, also={"category": "editorial"} if editorial else {}
+    )
 
 
 def _outside_fences(lines: list[str], starts: list[int]) -> list[int]:
@@ -57,7 +59,8 @@ def _block(lines: list[str]) -> dict[str, Any]:
     asked = _QUESTION.match(lines[0])
     values: dict[str, Any] = {"# ?": asked.group(1).strip() if asked else ""}
     phrasings: list[str] = []
-    fence, answer, section = "", [], ""
+    answer: list[str] = []
+    fence, section = "", ""
     for line in lines[1:]:
         mark = _FENCE.fullmatch(line)
         if fence and mark and mark.group(1).startswith(fence):

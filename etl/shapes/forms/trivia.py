@@ -31,11 +31,14 @@ def trivia(text: str) -> Found | None:
 
 
 def _block(lines: list[str]) -> dict[str, object] | None:
-    """The question with the lines up to `^`, the answer, the options; an answer that is a mere letter is looked up."""
+    """The question with the lines up to `^` (blank ones come of mixed line ends), the answer, the options.
+
+    An answer that is a mere letter is looked up.
+    """
     at = next((i for i, line in enumerate(lines) if line.startswith("^")), None)
     if at is None:
         return None
-    question = "\n".join([lines[0][3:], *lines[1:at]]).strip()
+    question = "\n".join(line for line in [lines[0][3:], *lines[1:at]] if line.strip()).strip()
     options: dict[str, str] = {}
     last = ""
     for line in lines[at + 1 :]:
