@@ -85,11 +85,11 @@ def _speed(books: Books) -> Part:
     ratios, said = [], []
     for resource, past in sorted(books.usual.items()):
         cost = books.cost.get(resource, 0.0)
-        if not books.done or cost <= 0 or not past:
+        if not books.done or cost <= 0 or not past or median(past) <= 0:  # what was free is no measure
             continue
-        usual, now = median(past), cost / books.done
-        ratios.append(min(1.0, usual / now))
-        said.append(f"{now:.4g} {resource} an item, usual {usual:.4g}")
+        usual = median(past)
+        ratios.append(min(1.0, usual * books.done / cost))
+        said.append(f"{cost / books.done:.4g} {resource} an item, usual {usual:.4g}")
     return _part("speed", _mean(ratios), "; ".join(said) or "no earlier task of this kind to compare with")
 
 

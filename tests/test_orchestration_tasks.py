@@ -1,7 +1,8 @@
-"""The queue as its user meets it: dependencies, inputs, rounds, completion, old queues, and the command line over it."""
+"""The queue as its user meets it: dependencies, inputs, rounds, completion, old queues, and the commands."""
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_a_circle_is_found_exactly_when_there_is_one(graph: dict[int, set[int]])
     assert bool(found) == bool(left)
     if found:
         assert found[0] == found[-1]
-        assert all(later in needs[earlier] for earlier, later in zip(found, found[1:], strict=False))
+        assert all(later in needs[earlier] for earlier, later in pairwise(found))
 
 
 def test_a_long_chain_is_no_problem() -> None:

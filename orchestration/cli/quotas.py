@@ -68,7 +68,9 @@ def tokens(
     limit = min(limits, key=lambda limit: limit.amount)
     band = limit.band(used)
     data = {"tokens": used, "limit": limit.amount, "share": round(used / limit.amount, 4), "band": band}
-    console.emit(data | {"advice": ADVICE[band], "left": max(0.0, limit.work - used)}, line(limit, used))
+    console.emit(
+        data | {"advice": ADVICE[band], "left": max(0.0, limit.work - used)}, f"{line(limit, used)}: {ADVICE[band]}"
+    )
     if check and BANDS.index(band) >= BANDS.index(WRAP):
         raise typer.Exit(WRAP_NOW)
 
@@ -76,7 +78,7 @@ def tokens(
 def _looked(console: State, agent: str | None, session: str | None) -> tuple[dict[str, Any], str]:
     from orchestration.control import sessions
     from orchestration.quota import ADVICE, Quota, worst
-    from orchestration.quota.display import standings
+    from orchestration.quota.display import spoken, standings
 
     with opened(console, look=True) as control:
         if session is None:
@@ -88,7 +90,7 @@ def _looked(console: State, agent: str | None, session: str | None) -> tuple[dic
     band = worst([standing.band for standing in found])
     whose = f"{agent or 'nobody in particular'}, " + (f"session {session}" if session else "no open session")
     data = {"agent": agent, "session": session, "band": band, "quotas": [standing.to_dict() for standing in found]}
-    return data, f"{whose}\n{standings(found)}\n{band.replace('_', ' ')}: {ADVICE[band]}"
+    return data, f"{whose}\n{standings(found)}\n{spoken(band)}: {ADVICE[band]}"
 
 
 def _redraw(console: State, data: dict[str, Any], text: str) -> None:

@@ -168,7 +168,8 @@ def unit_costs(control: Control, kind: str, resource: str, *, last: int = 200) -
     """What the newest whole units of a kind have cost of a resource, newest first; those cut short are left out."""
     found = control.rows(
         """
-        SELECT sum(amount) FILTER (WHERE stage <> 'reserved') AS amount FROM usage WHERE kind = :kind AND resource = :resource
+        SELECT sum(amount) FILTER (WHERE stage <> 'reserved') AS amount
+        FROM usage WHERE kind = :kind AND resource = :resource
         GROUP BY spending HAVING max(stage = 'reconciled' AND confidence > :cut) ORDER BY spending DESC LIMIT :last
         """,
         {"kind": kind, "resource": resource, "last": last, "cut": CUT_SHORT},

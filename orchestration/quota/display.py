@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestration.quota.limit import ADVICE, Limit
+from orchestration.quota.limit import HEALTHY, Limit
 from orchestration.quota.quota import Standing
 
-WIDTH = 30
+WIDTH = 20
 
 
 def bar(limit: Limit, used: float, *, width: int = WIDTH) -> str:
@@ -22,10 +22,14 @@ def bar(limit: Limit, used: float, *, width: int = WIDTH) -> str:
 
 
 def line(limit: Limit, used: float) -> str:
-    """One limit in one line of under 120 characters, its name not included."""
-    band = limit.band(used)
+    """One limit in one line of under 72 characters, its name not included: bar, share, figures, band."""
     figures = f"{used:,.6g} of {limit.amount:,.6g} {limit.resource}"
-    return f"{bar(limit, used)} {used / limit.amount:6.1%}  {figures:<28}  {band.replace('_', ' ')}: {ADVICE[band]}"
+    return f"{bar(limit, used)} {used / limit.amount:6.1%}  {figures:<28} {spoken(limit.band(used))}"
+
+
+def spoken(band: str) -> str:
+    """A band as it is read: `hard stop`."""
+    return band.replace("_", " ")
 
 
 def standings(found: Sequence[Standing]) -> str:
@@ -34,9 +38,10 @@ def standings(found: Sequence[Standing]) -> str:
     lines = []
     for standing in found:
         lines.append(f"{standing.limit.name:<{width}} {line(standing.limit, standing.used)}")
-        notes = [f"{standing.held:,.6g} of it held by open units"] if standing.held else []
+        notes = [] if standing.band == HEALTHY else [standing.advice]
+        notes += [f"{standing.held:,.6g} of it held by open units"] if standing.held else []
         if standing.resets is not None and standing.used:
             notes.append(f"resets {standing.resets:%Y-%m-%d %H:%M} UTC")
         if notes:
-            lines.append(f"{'':<{width}} {'; '.join(notes)}")
+            lines.append(f"{'':<{width}}   {'; '.join(notes)}")
     return "\n".join(lines)

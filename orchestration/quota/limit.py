@@ -19,8 +19,8 @@ ADVICE = {
     HEALTHY: "keep working",
     WARNING: "look for a good point to wrap",
     WRAP: "finish the open unit, then wrap",
-    HARD_STOP: "stop now: the open unit is rolled back, then wrap",
-    PANIC: "save state and books at once; what is open is flagged incomplete",
+    HARD_STOP: "stop now: roll back what is open, then wrap",
+    PANIC: "save at once; what is open is flagged incomplete",
 }
 EPSILON = 1e-9  # sums of 0.001 are not exact
 
