@@ -17,6 +17,7 @@ _MAGIC = (
     (b"PAR1", "parquet"),
     (b"SQLite format 3\x00", "sqlite"),
     (b"ARROW1", "arrow"),
+    (b"\xff\xff\xff\xff", "arrow_stream"),
     (b"Obj\x01", "avro"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "office97"),
     (b"{\\rtf", "rtf"),
@@ -28,7 +29,7 @@ _MAGIC = (
     (b"\x80\x02", "pickle"),
     (b"\x80\x04\x95", "pickle"),
 )
-_READABLE = frozenset({"parquet", "sqlite", "duckdb", "text"})
+_READABLE = frozenset({"parquet", "arrow", "arrow_stream", "sqlite", "duckdb", "text", "gzip", "zstd", "bzip2", "xz"})
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1a\x1b")
 # Among 64 KiB of text, NUL and control bytes are stray; above one in fifty the file is not text.
@@ -36,11 +37,14 @@ _CONTROL_SHARE = 0.02
 
 
 def container(data: bytes) -> str | Refusal:
-    """`text`, `parquet`, `sqlite` or `duckdb`; a Refusal for everything else. Never goes by a name."""
+    """What can be opened: `text`, `parquet`, `arrow` (or `arrow_stream`), `sqlite`, `duckdb`, `gzip` and the like; a
+    Refusal for everything else. Never goes by a name."""
     if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"):
         return Refusal("empty_file", f"{len(data)} bytes, none of them text")
     if data[8:12] == b"DUCK":
         return "duckdb"
+    if data[257:262] == b"ustar":
+        return _refuse("archive (tar)", data)
     kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "text")
     if kind == "text":
         return _text_or_refusal(data)

@@ -20,7 +20,7 @@ class Format:
     `confidence` (0 to 1) is that of the mapping; that of a guessed encoding stands in `evidence`, one line a decision.
     """
 
-    container: str  # json | jsonl | csv | tsv | parquet | sqlite | duckdb
+    container: str  # json | csv | parquet | arrow | xlsx | sqlite | zip ...; jsonl.gz and the like where compressed
     encoding: (
         str  # utf-8, utf-16-le, gb18030 ...; 'utf-8+windows-1252' when lines differ; 'binary' for parquet and bases
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from etl.detect.container import container
@@ -12,6 +13,7 @@ from etl.detect.encoding import decode
 from etl.detect.format import Format, Refusal
 from etl.errors import DeliveryError
 from etl.read.assemble import Recognise, Refused, recogniser
+from etl.read.compressed import SUFFIX, decompress
 from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
@@ -83,10 +85,12 @@ def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
     kind = container(data)
     if isinstance(kind, Refusal):
         return Reading.of(kind)
-    if kind == "parquet":
+    if kind in SUFFIX:
+        return _read_compressed(data, kind, recognise, limits)
+    if kind in ("parquet", "arrow", "arrow_stream"):
         from etl.read.parquet import read_parquet
 
-        return read_parquet(data, recognise, limits)
+        return read_parquet(data, kind, recognise, limits)
     if kind in ("sqlite", "duckdb"):
         from etl.read.database import read_database
 
@@ -97,3 +101,16 @@ def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
     if text.data.lstrip()[:1] in (b"{", b"["):
         return read_json(text, recognise, limits)
     return read_table(text, recognise, limits)
+
+
+def _read_compressed(data: bytes, kind: str, recognise: Recognise, limits: Limits) -> Reading:
+    """Read what a compressed file holds; its container is then `jsonl.gz` and the like."""
+    inside = decompress(data, kind, limits)
+    if isinstance(inside, Refusal):
+        return Reading.of(inside)
+    if container(inside) in (*SUFFIX, "zip"):
+        return Reading.refused("nested_archive", f"an archive inside {kind}")
+    reading = _read(inside, recognise, limits)
+    if reading.format is None:
+        return reading
+    return replace(reading, format=replace(reading.format, container=f"{reading.format.container}.{SUFFIX[kind]}"))

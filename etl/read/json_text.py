@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -30,9 +31,27 @@ def read_json(text: Text, recognise: Recognise, limits: Limits) -> Reading:
     try:
         tree = parse(text.data)
     except BrokenJsonError as error:
+        if (values := _concatenated(text.data)) is not None:
+            return read_tree(values, text, recognise, limits)
         reason = "too_deep" if "too deeply" in str(error) else "broken_json"
         return Reading.of(Refusal(reason, str(error)), _unknown("json", text))
     return read_tree(tree, text, recognise, limits)
+
+
+_BETWEEN = re.compile(rb"^\}[ \t\r]*,?[ \t\r]*\n\s*(?=\{)", re.MULTILINE)
+
+
+def _concatenated(data: bytes) -> list[Any] | None:
+    """The objects of a text that has one pretty-printed object after the other, each closing at the start of a line;
+    None for any other text. A broken one leaves the whole text broken."""
+    ends = [match.start() + 1 for match in _BETWEEN.finditer(data)]
+    if not ends or not data.startswith(b"{"):
+        return None
+    starts = [0, *ends]
+    try:
+        return [parse(data[a:b].lstrip(b", \t\r\n")) for a, b in zip(starts, [*ends, len(data)], strict=True)]
+    except BrokenJsonError:
+        return None
 
 
 def digest(data: bytes) -> str:
