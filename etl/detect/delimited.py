@@ -52,8 +52,8 @@ def table(text: str) -> Table | None:
     rows, quoting, evidence = _rows(lines, delimiter, quotes='"' in text)
     rows = [row._replace(line=row.line + skipped) for row in rows] if skipped else rows
     header = rows[0].cells if rows else []
-    if _is_header(header):
-        return Table(delimiter, quoting, _names(header), True, rows[1:], evidence)
+    if is_header(header):
+        return Table(delimiter, quoting, names_of(header), True, rows[1:], evidence)
     if len(rows) < 5:
         return None
     names = tuple(f"column_{i}" for i in range(1, len(header) + 1))
@@ -83,7 +83,7 @@ def _delimiter(lines: list[str]) -> str | None:
             rows = list(_parse(sample, delimiter, quotes=quotes, broken_rows=5))
             rows = rows[:-1] if size > _SAMPLE else rows
             width = len(rows[0].cells) if rows else 0
-            if width < 2 or (len(rows) < 2 and not _is_header(rows[0].cells)):
+            if width < 2 or (len(rows) < 2 and not is_header(rows[0].cells)):
                 continue
             same = sum(row.broken is None and len(row.cells) == width for row in rows) / len(rows)
             best = max(best, (round(same, 2), width, delimiter))
@@ -130,7 +130,7 @@ def _parse(lines: list[str], delimiter: str, *, quotes: bool, broken_rows: int) 
         return
 
 
-def _is_header(cells: list[str]) -> bool:
+def is_header(cells: list[str]) -> bool:
     """Short, distinct names, none of which is a sentence or a number; the first may be blank (an index)."""
     names = [cell.strip() for cell in cells]
     filled = [name for name in names if name]
@@ -141,5 +141,6 @@ def _is_header(cells: list[str]) -> bool:
     return not any(name.replace(".", "").replace("-", "").isdigit() for name in filled)
 
 
-def _names(header: list[str]) -> tuple[str, ...]:
+def names_of(header: list[str]) -> tuple[str, ...]:
+    """The names of a header; a blank one is named by its place."""
     return tuple(name.strip() or f"column_{i}" for i, name in enumerate(header, 1))

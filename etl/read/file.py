@@ -18,6 +18,7 @@ from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
 from etl.read.table_text import read_table
+from etl.read.zips import zip_kind
 
 
 def read(path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None) -> Reading:
@@ -87,6 +88,8 @@ def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
         return Reading.of(kind)
     if kind in SUFFIX:
         return _read_compressed(data, kind, recognise, limits)
+    if kind == "zip":
+        return _read_zip(data, recognise, limits)
     if kind in ("parquet", "arrow", "arrow_stream"):
         from etl.read.parquet import read_parquet
 
@@ -101,6 +104,20 @@ def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
     if text.data.lstrip()[:1] in (b"{", b"["):
         return read_json(text, recognise, limits)
     return read_table(text, recognise, limits)
+
+
+def _read_zip(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+    """A workbook is read. The members of an archive are deliveries of their own, which are unpacked first."""
+    kind = zip_kind(data)
+    if isinstance(kind, Refusal):
+        return Reading.of(kind)
+    if kind == "xlsx":
+        from etl.read.sheets import read_sheets
+
+        return read_sheets(data, recognise, limits)
+    if kind == "zip":
+        return Reading.refused("unsupported_shape", "archive (zip): unpack it and deliver its files")
+    return Reading.refused("unsupported_shape", f"{kind}: begins with {data[:8]!r}")
 
 
 def _read_compressed(data: bytes, kind: str, recognise: Recognise, limits: Limits) -> Reading:
