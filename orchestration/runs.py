@@ -55,6 +55,8 @@ def run_path(
         )
         totals = {}
         for stage in pipeline.stages(until):
+            if stage.name not in ("ingest", "snapshot") and not store.value("SELECT count(*) FROM pairs"):
+                continue
             if stage.name == "embed":
                 _announce(pipeline, stage.pending(), say)
             totals[stage.name] = pipeline.drain(stage, watcher=watcher)
@@ -162,6 +164,8 @@ def _incomplete(data: Mapping[str, Any]) -> bool:
 
 def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) -> str:
     lines = [] if changed else ["Nothing new: every file is known and every stage is up to date."]
+    if not data["pairs"]:
+        lines = ["No pairs of question and answer were found, so there is nothing to release."]
     lines.append(
         f"{data['deliveries']:,} deliveries, {data['occurrences']:,} pairs in them, {data['pairs']:,} distinct "
         f"({data['new']:,} new now, {data['duplicates']:,} exact duplicates now), {data['rejected']:,} records rejected"

@@ -1,14 +1,18 @@
 """The command line as a stranger meets it: options anywhere, one line for a mistake, one JSON object with --json."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from etl import Store
 from orchestration.cli import hoist, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,3 +150,93 @@ def test_doctor_finds_a_changed_release_file(
     code, out, _ = call(capsys, "doctor", "-w", copy)
     assert code == 1
     assert "train.csv" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT to a child is a POSIX matter")
+@pytest.mark.parametrize("delay", [0.7, 2.5])
+def test_ctrl_c_exits_130_and_says_how_to_go_on(tmp_path: Path, delay: float) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "orchestration",
+        "run",
+        str(EXAMPLES),
+        "--model",
+        "hash",
+        "-w",
+        str(tmp_path / "ws"),
+    ]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    time.sleep(delay)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    if child.returncode != 0:  # a fast machine may be through by then
+        assert child.returncode == 130
+        assert b"same command" in err
+        assert b"Traceback" not in err
+    assert run([*command[3:], "--quiet"]) == 0
+
+
+def test_a_store_that_another_process_holds_is_an_error_with_a_name(
+    workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "ws"
+    shutil.copytree(workspace, copy)
+    (copy / "etl.toml").write_text("[store]\nwait_s = 0.2\n", encoding="utf-8")
+    with Store.open(copy, write=True) as store, store.unit("test", "held"):
+        code, _, err = call(capsys, "run", EXAMPLES, "--model", "hash", "-w", copy)
+        assert code == 1
+        assert f"process {os.getpid()}" in err
+        assert call(capsys, "status", "-w", copy)[0] == 0, "readers are not kept out"
+
+
+def test_files_without_pairs_make_no_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "paper.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n")
+    code, out, _ = call(capsys, "run", tmp_path / "in", "--model", "hash", "-w", tmp_path / "ws")
+    assert code == 0
+    assert "nothing to release" in out
+    assert "1 file NOT read" in out
+    assert not (tmp_path / "ws" / "exports").exists()
+
+
+def test_a_retracted_delivery_leaves_the_next_release_and_comes_back(
+    workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "ws"
+    shutil.copytree(workspace, copy)
+    with Store.open(copy) as store:
+        before = store.query("SELECT key, status, survivor FROM decisions ORDER BY key")
+        which, only = store.query(
+            """
+            SELECT d.delivery, count(*) FROM deliveries d JOIN occurrences o USING (delivery)
+            JOIN pairs p ON p.key = o.key AND p.occurrences = 1 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1
+            """
+        ).row(0)
+    assert call(capsys, "delivery", "retract", which[:12], "-w", copy)[0] == 0
+    assert call(capsys, "run", EXAMPLES, "--model", "hash", "-w", copy)[0] == 0
+    with Store.open(copy) as store:
+        assert store.value("SELECT count(*) FROM decisions WHERE status = 'retracted'") == only
+        assert store.value("SELECT count(*) FROM kept_pairs WHERE occurrences = 0") == 0
+    assert call(capsys, "delivery", "restore", which[:12], "-w", copy)[0] == 0
+    assert call(capsys, "run", EXAMPLES, "--model", "hash", "-w", copy)[0] == 0
+    with Store.open(copy) as store:
+        assert store.query("SELECT key, status, survivor FROM decisions ORDER BY key").equals(before)
+
+
+def test_undo_keeps_both_and_withdrawing_it_restores_the_merge(
+    workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "ws"
+    shutil.copytree(workspace, copy)
+    with Store.open(copy) as store:
+        before = store.query("SELECT * FROM decisions ORDER BY key")
+        key = store.query("SELECT min(key) AS key FROM decisions WHERE status = 'merged'").item()
+    assert call(capsys, "undo", key[:10], "--who", "tester", "-w", copy)[0] == 0
+    assert call(capsys, "resolve", "-w", copy)[0] == 0
+    with Store.open(copy) as store:
+        assert store.query("SELECT status FROM decisions WHERE key = ?", [key]).item() == "kept"
+    assert call(capsys, "override", "withdraw", "1", "-w", copy)[0] == 0
+    assert call(capsys, "resolve", "-w", copy)[0] == 0
+    with Store.open(copy) as store:
+        assert store.query("SELECT * FROM decisions ORDER BY key").equals(before)

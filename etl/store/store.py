@@ -30,6 +30,7 @@ from etl.store.lock import WriterLock
 
 FILE = "motherlode.duckdb"
 KEEP_OPEN_S = 1.0
+_NO_ROOM = "No space left"  # DuckDB gives ENOSPC in errors of several types, a failed COMMIT among them
 JANITOR_TICK_S = 0.05
 
 
@@ -333,7 +334,9 @@ class Store:
                 self._busy, busy = 0, self._busy
                 self._let_go()
                 self._busy = busy
-        if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+        if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) or (
+            isinstance(error, duckdb.Error) and _NO_ROOM in str(error)
+        ):
             raise _translated(error, self._file) from error
 
     def _maybe_let_go(self) -> None:
@@ -367,6 +370,6 @@ class Store:
 
 def _translated(error: duckdb.Error, path: Path | None) -> StoreError:
     text = str(error)
-    if "No space left" in text or "could not write" in text.lower() or "Out of Memory" in text:
+    if _NO_ROOM in text or "could not write" in text.lower() or "Out of Memory" in text:
         return DiskFullError(f"no room for {path}: {text.splitlines()[0]}")
     return StoreError(f"{path} cannot be used: {text.splitlines()[0]}")

@@ -5,6 +5,7 @@ Only light modules are imported here; a command imports what it needs when it ru
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,7 +76,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Ordinary mistakes print one line and no traceback."""
     try:
         result = app(args=hoist(arguments), prog_name="etl", standalone_mode=False)
-        return result if isinstance(result, int) else DONE
+        code = result if isinstance(result, int) else DONE  # typer gives the code of an Exit, Ctrl-C's 130 among them
+        return _interrupted() if code == INTERRUPTED else code
     except Exit as stop:
         return stop.exit_code
     except TyperException as error:
@@ -85,11 +87,19 @@ def run(arguments: Sequence[str]) -> int:
     except MotherlodeError as error:
         typer.echo(f"etl: {error}", err=True)
         return MENDABLE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"etl: the disk is full: {error}. Make room, then run the same command again", err=True)
+        return MENDABLE
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo(
-            "\netl: stopped; what was committed stays, the open unit was rolled back. Resume: same command", err=True
-        )
-        return INTERRUPTED
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    told = "stopped; what was committed stays, the open unit was rolled back. Resume: the same command"
+    typer.echo(f"\netl: {told}", err=True)
+    return INTERRUPTED
 
 
 def main() -> NoReturn:
