@@ -76,8 +76,18 @@ class Pipeline:
 
     @property
     def rules(self) -> dict[str, Any]:
-        """The settings of `resolve`, with the languages that this run's model declares."""
-        return msgspec.structs.asdict(self.workspace.settings.resolve) | {"languages": self.encoder.languages}
+        """The settings of `resolve`, with the languages that the model declares whose links are stored."""
+        found = self.store.query(
+            """
+            SELECT DISTINCT model.parameters::VARCHAR AS parameters
+            FROM searches s JOIN recipes link USING (recipe)
+            JOIN recipes model ON model.recipe = link.parameters->>'encoder'
+            WHERE s.method = 'cosine'
+            """
+        )
+        languages = json.loads(found.item())["languages"] if found.height == 1 else self.encoder.languages
+        languages = None if languages is None else tuple(languages)
+        return msgspec.structs.asdict(self.workspace.settings.resolve) | {"languages": languages}
 
     @property
     def newest_manifest(self) -> dict[str, Any] | None:
@@ -136,6 +146,7 @@ class Pipeline:
                     meter=self.meter,
                     inbox=self.workspace.inbox,
                     reader=reader.read,
+                    unpack=reader.unpack,
                     sender=self.sender,
                     limit=self.limit,
                     **options,
@@ -176,11 +187,10 @@ class Pipeline:
     def _resolve(self) -> Stage:
         from etl import resolve
 
-        rules = self.rules
         return Stage(
             "resolve",
-            lambda: resolve.pending(self.store, **rules),
-            lambda: resolve.resolve(self.store, meter=self.meter, **rules),
+            lambda: resolve.pending(self.store, **self.rules),
+            lambda: resolve.resolve(self.store, meter=self.meter, **self.rules),
         )
 
     def _audit(self) -> Stage:
