@@ -75,19 +75,32 @@ class Pipeline:
         return embed.recipe(self.encoder).digest
 
     @property
-    def rules(self) -> dict[str, Any]:
-        """The settings of `resolve`, with the languages that the model declares whose links are stored."""
+    def linked(self) -> tuple[str, dict[str, Any]]:
+        """The model whose links are stored (else this run's own): the digest of its vectors' recipe, and its sheet.
+
+        `etl resolve` and `etl export` go by it, so that a trial with another model is not taken for the usual one.
+        """
         found = self.store.query(
             """
-            SELECT DISTINCT model.parameters::VARCHAR AS parameters
+            SELECT DISTINCT model.recipe, model.parameters::VARCHAR AS parameters
             FROM searches s JOIN recipes link USING (recipe)
             JOIN recipes model ON model.recipe = link.parameters->>'encoder'
             WHERE s.method = 'cosine'
             """
-        )
-        languages = json.loads(found.item())["languages"] if found.height == 1 else self.encoder.languages
-        languages = None if languages is None else tuple(languages)
-        return msgspec.structs.asdict(self.workspace.settings.resolve) | {"languages": languages}
+        ).rows()
+        if len(found) == 1:
+            return found[0][0], json.loads(found[0][1])
+        from embeddings import embed
+
+        own = embed.recipe(self.encoder)
+        return own.digest, dict(own.parameters)
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The settings of `resolve`, with the languages that the model declares."""
+        languages = self.linked[1]["languages"]
+        settings = msgspec.structs.asdict(self.workspace.settings.resolve)
+        return settings | {"languages": None if languages is None else tuple(languages)}
 
     @property
     def newest_manifest(self) -> dict[str, Any] | None:
@@ -214,14 +227,16 @@ class Pipeline:
         from etl import export
 
         wanted: dict[str, Any] = msgspec.structs.asdict(self.workspace.settings.export)
-        model = {"name": self.encoder.name, "sha256": self.encoder.digest}
-        vectors: dict[str, Any] = {"vectors_recipe": self.vectors_recipe, "model": model}
+        exports = self.workspace.exports
+
+        def terms() -> dict[str, Any]:
+            recipe, sheet = self.linked
+            return wanted | {"vectors_recipe": recipe, "model": {"name": sheet["model"], "sha256": sheet["digest"]}}
+
         return Stage(
             "export",
-            lambda: export.pending(self.store, self.workspace.exports, recipe=export.recipe(**wanted, **vectors)),
-            lambda: export.export(
-                self.store, self.workspace.exports, meter=self.meter, write_index=write_index, **wanted, **vectors
-            ),
+            lambda: export.pending(self.store, exports, recipe=export.recipe(**terms())),
+            lambda: export.export(self.store, exports, meter=self.meter, write_index=write_index, **terms()),
         )
 
     def _report(self) -> Stage:
