@@ -5,6 +5,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 # from hypothesis import given, settings
 # from hypothesis import strategies as st
@@ -251,3 +253,125 @@ def test_lines_of_another_encoding_are_read_by_themselves() -> None:
     lines = ["#Q Wo ist das Café Übersee?", "^ In Köln", "A In Köln", "B In Bonn", ""] * 4
     data = b"\n".join(line.encode("cp1252" if i == 0 else "utf-8") for i, line in enumerate(lines))
     assert set(pairs(data)) == {("Wo ist das Café Übersee?", "In Köln")}
+
+
+LABELLED = "Trivia of the house\n\nQ: What is A?\nA: One.\nStill one.\n\nQ: What is B?\n\nQ: What is C?\nA: Three.\n"
+
+
+def test_marked_questions_and_answers_are_read() -> None:
+    found = reading(LABELLED)
+    assert [(row["question"], row["answer"]) for row in rows(found)] == [
+        ("What is A?", "One.\nStill one."),
+        ("What is C?", "Three."),
+    ]
+    assert reasons(found) == {"line:7": "no_answer"}
+    assert json.loads(rows(found)[0]["metadata"]) == {"preamble": "Trivia of the house"}
+    assert pairs("**Q1:** Why?\n**A1:** So.\n\n**Q2:** How?\n**A2:** Thus.\n") == [("Why?", "So."), ("How?", "Thus.")]
+
+
+def test_a_dialogue_that_runs_on_keeps_what_was_said_before() -> None:
+    running = "Human: Hi\nAssistant: Hello.\nHuman: Why?\nAssistant: So.\n"
+    assert [row["context"] for row in rows(reading(running))] == [None, "User: Hi\nAssistant: Hello."]
+    apart = running.replace("Human: Why", "---\nHuman: Why")
+    assert [row["context"] for row in rows(reading(apart))] == [None, None]
+    assert [row["context"] for row in rows(reading(running.replace("Human: Why", "\nHuman: Why")))] == [None, None]
+
+
+def test_blocks_of_two_lines_are_read_if_the_first_ones_ask() -> None:
+    text = "\n\n\n".join(f"Is it {i}?,I have {i}, so to say" for i in range(30)).replace(", so", " so")
+    found = reading("\n\n\n".join(f"{line}\nYes" for line in text.split("\n\n\n")))
+    first = rows(found)[0]
+    assert (first["question"], first["context"], first["answer"]) == ("Is it 0?", "I have 0 so to say", "Yes")
+    assert refusal("\n\n".join(f"Rose {i} is red\nviolet {i} is blue" for i in range(9))) != "unmapped"
+    doubtful = "\n\n".join(f"Rose {i} is red{'?' if i < 3 else ''}\nviolet {i} is blue" for i in range(9))
+    assert refusal(doubtful) == "unmapped"
+    told = reading(doubtful, mapping={"question": "first line", "answer": "second line"})
+    assert told.candidates.height == 9
+
+
+def test_front_matter_asks_and_the_body_answers() -> None:
+    text = "---\nid: 3\nquestion: How do I sign up?\nsection: Start\n---\n\nFill in the form.\n\nThen wait.\n"
+    first = rows(reading(text))[0]
+    assert (first["question"], first["answer"]) == ("How do I sign up?", "Fill in the form.\n\nThen wait.")
+    assert first["category"] == "Start"
+    assert pairs("---\ntitle: What is RSI?\n---\nAn oscillator.\n") == [("What is RSI?", "An oscillator.")]
+    assert refusal("---\ntitle: Release notes\n---\nWe fixed things.\n") in ("unsupported_shape", "plain_text")
+
+
+README = """# FAQ
+
+## Basics
+
+### 1. What is RSI?
+
+An *oscillator*.
+
+```bash
+# Is this a heading?
+```
+
+**[⬆ Back to Top](#faq)**
+
+### 2. What changed in 2024 in C#?
+
+Nothing, really.
+"""
+
+
+def test_headings_that_ask_and_sections_that_answer() -> None:
+    first, second = rows(reading(README))
+    assert (first["question"], first["answer"]) == (
+        "What is RSI?",
+        "An *oscillator*.\n\n```bash\n# Is this a heading?\n```",
+    )
+    assert (first["indicator"], first["category"], first["position"]) == ("Basics", "FAQ", "line:5")
+    assert second["question"] == "What changed in 2024 in C#?"
+    assert pairs("**What is A?**\n\nOne.\n\n**What is B?**\n\nTwo.\n") == [
+        ("What is A?", "One."),
+        ("What is B?", "Two."),
+    ]
+    assert refusal("# Tool\n\n## Install\n\nRun it.\n\n## Why?\n\nBecause.\n\n## Use\n\nSo.\n") == "unsupported_shape"
+
+
+def test_tables_of_markdown_are_read_by_their_columns() -> None:
+    text = "# FAQ\n\n| Question | Answer |\n|:--|---|\n| What is a\\|b? | A bar. |\n| Why? | |\n"
+    assert pairs(text) == [("What is a|b?", "A bar.")]
+    assert list(reasons(reading(text)).values()) == ["empty_answer"]
+    assert reading("| Name | Size |\n|---|---|\n| a | 1 |\n").refusal is not None
+
+
+# ── whatever comes ───────────────────────────────────────────────────────────────────────────────────────────
+
+SAMPLES = [MEDQUAD, POSTS, FORUM, YAML, QNA, TRIVIA, LABELLED, README, "---\nquestion: Q?\n---\nA\n", ALIASES]
+PIECES = ["<a>", "</QAPair>", "&b;", "<![CDATA[", "- ", "a:\n", "*a", "&a ", "# ? ", "```", "^ ", "#Q ", "Q: ", "A: "]
+PIECES += ["---\n", "|---|---|\n", "| Question | Answer |\n", "\r", "\u2028", "\x00", "\ud7ff", "?", "[[", "**", "    "]
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace"))))
+def test_any_bytes_give_a_reading(data: bytes) -> None:
+    assert reading(data).records >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(SAMPLES), st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 40), st.sampled_from(PIECES))))
+def test_a_damaged_sample_is_read_or_refused_and_the_books_balance(
+    text: str, damages: list[tuple[int, int, str]]
+) -> None:
+    for at, length, piece in damages:
+        text = text[:at] + piece + text[at + length :]
+    found = reading(text)
+    assert found.refusal is None or not found.refusal.reason.startswith("unreadable"), found.refusal
+
+
+STARTS = ["", "# ? x\n```\n", "#Q x\n^ ", "Q: x\nA: ", "# a?\n\n## ", "a:\n- b: ", "<a>", "| a |"]
+MARKS = ["-", "[", " ", "*", "#", "|", "q", "?", "`", "&a ", "a: ", "- ", "<", "\n", "-\t", "[a]("]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_run_of_marks_takes_long(start: str) -> None:
+    """A hundred thousand of a mark in one line: what is quadratic would take minutes."""
+    for mark in MARKS:
+        started = time.monotonic()
+        reading(start + mark * (100_000 // len(mark)) + "!\nx\n")
+        assert time.monotonic() - started < 5, mark

@@ -44,6 +44,8 @@ def read_form(
 
 
 def _match(found: Found, recognise: Recognise, *, told: bool) -> Match | Refusal | None:
+    if found.doubt is not None and not told:
+        return found.doubt
     if found.mapping is not None and not told:
         match: Match | Refusal | None = Match(OWN, found.mapping)
     else:

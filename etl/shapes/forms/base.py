@@ -26,7 +26,8 @@ class Record(NamedTuple):
 @dataclass(slots=True)
 class Found:
     """A form that was recognised. With `mapping` it says itself where the fields are; without, the columns of the
-    records are looked at as those of a table are. `also` maps further fields where nothing else does."""
+    records are looked at as those of a table are. `also` maps further fields where nothing else does.
+    `doubt` refuses unless a person gives a mapping."""
 
     container: str
     shape: str
@@ -35,6 +36,7 @@ class Found:
     inherited: list[Inherited] | None = None
     rejects: list[Reject] = field(default_factory=list)
     also: dict[str, str] = field(default_factory=dict)
+    doubt: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from etl.shapes.forms.base import Found, Record, lines_of, sure
 
 _QUESTION = re.compile(r"#{1,2}[ \t]*\?[ \t]*(.*)")
 _ITEM = re.compile(r"[ \t]*[-*+][ \t]+(.*)")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*[\w-]*[ \t]*")
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]{0,9}[\w-]{0,40}[ \t]{0,9}")
 _SECTION = re.compile(r"[ \t]*\*\*(\w[\w ]*):?\*\*:?[ \t]*")
 
 

@@ -20,6 +20,7 @@ _KEY = re.compile(r"\s*(?:- +)*[\w\"][\w \".-]{0,60}:(?:\s|$)")
 _ITEM = re.compile(r"\s*- ")
 _NESTS = re.compile(r"\s*- +(?:- |[\w\"][\w \".-]{0,60}:(?:\s|$))|\s*[\w\"][\w \".-]{0,60}:\s*$")
 _CHARACTERS = 64 * 1024 * 1024
+_DEPTH = 60  # the deepest known delivery needs six
 _NODES = 5_000_000  # after aliases are unfolded
 _Base: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -38,6 +39,25 @@ class _Loader(_Base):  # type: ignore[misc]  # which of the two it is, is known 
         return None if not node.style and node.value in ("", "~", "null") else str(node.value)
 
 
+def _load(text: str) -> Any:
+    """The tree. Its depth is looked at first, on events: the composer recurses, a line of dashes killed it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise ValueError(f"more than {_DEPTH} collections inside each other")
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - the base loader constructs nothing but texts
+
+
+def load(text: str) -> Any:
+    """The tree of a small YAML text, or None where it is broken."""
+    try:
+        tree = _load(text)
+    except (yaml.YAMLError, ValueError, TypeError):
+        return None
+    return tree if _size(tree, {}) <= _NODES else None
+
+
 def yaml_text(text: str) -> Answer:
     """Read YAML that is made of keys and items; None for text that has none of the marks."""
     sure_of_it = _looks_like(text)
@@ -46,7 +66,7 @@ def yaml_text(text: str) -> Answer:
     if len(text) > _CHARACTERS:
         return Refusal("file_too_large", f"{len(text):,} characters of YAML, {_CHARACTERS:,} are allowed")
     try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - the base loader constructs nothing but texts
+        tree = _load(text)
     except yaml.YAMLError as error:
         return _broken(error) if sure_of_it else None
     except (ValueError, TypeError) as error:
