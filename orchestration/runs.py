@@ -182,10 +182,9 @@ def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) ->
     left_out = {name: n for name, n in data["left_out"].items() if n}
     if data["release"]:
         gates = "; gates left out " + ", ".join(f"{n:,} {name}" for name, n in left_out.items()) if left_out else ""
-        lines.append(f"release {data['release']}{gates}")
-    report = workspace.reports / "report.html"
-    if report.exists():
-        lines.append(f"report  {report}")
+        lines.append(f"release {workspace.given / 'exports' / Path(data['release']).name}{gates}")
+    if (workspace.reports / "report.html").exists():
+        lines.append(f"report  {workspace.given / 'reports' / 'report.html'}")
     wrong = [name for name, holds in data["adds_up"].items() if not holds]
     lines += [f"DOES NOT ADD UP: {name} ('etl doctor' looks closer)" for name in wrong]
     return "\n".join([*lines, *_not_read(data)])
@@ -195,7 +194,7 @@ def _not_read(data: Mapping[str, Any]) -> list[str]:
     files = data["not_read"]
     if not files:
         return []
-    shown = ", ".join(f"{f['path']} ({f['reason']})" for f in files[:8])
+    shown = ", ".join(f"{'/'.join(Path(f['path']).parts[-2:])} ({f['reason']})" for f in files[:8])
     more = f" and {len(files) - 8} more; 'etl inbox' lists them" if len(files) > 8 else ""
     return [f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}"]
 

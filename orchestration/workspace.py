@@ -24,14 +24,15 @@ class Workspace:
 
     root: Path
     settings: Settings
+    given: Path = Path()  # the folder as the user named it, for messages
 
     @classmethod
     def at(cls, root: Path) -> Workspace:
         """The workspace in a folder; settings are the defaults where it has no etl.toml."""
-        root = root.absolute()
+        given, root = root, root.absolute()
         if root.exists() and not root.is_dir():
             raise SettingsError(f"{root} is a file; a workspace is a folder ('etl init DIR' makes one)")
-        return cls(root, load(root / "etl.toml"))
+        return cls(root, load(root / "etl.toml"), given)
 
     @property
     def inbox(self) -> Path:

@@ -22,7 +22,8 @@ NEVER_MERGED = ("look_alikes", "conflicts", "variants")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     workspace = Workspace.at(tmp_path_factory.mktemp("examples") / "ws")
-    run_path(workspace, [EXAMPLES], say=lambda _: None)
+    told = run_path(workspace, [EXAMPLES], say=lambda _: None).text
+    (workspace.root / "told.txt").write_text(told, encoding="utf-8")
     with workspace.store() as snapshot:
         yield snapshot
 
@@ -108,6 +109,13 @@ def test_mojibake_is_repaired_and_the_raw_text_kept(store: Store, keys: dict[tup
         )
         assert raw
         assert any("mojibake" in repair for repair in repairs)
+
+
+def test_the_readme_shows_what_the_command_says(store: Store) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = (store.path.parent / "told.txt").read_text(encoding="utf-8").splitlines()
+    figures = [line for line in told if not line.startswith(("release", "report"))]
+    assert [line for line in figures if line not in readme] == []
 
 
 def test_the_deliveries_are_what_their_source_gives() -> None:
