@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from etl.read import Reading, read
+from etl.read.archive import unpack
 
 TABLE = tomllib.loads(Path(__file__).with_name("expected_deliveries.toml").read_text(encoding="utf-8"))
-NOW = [pytest.param(name, said, id=name) for name, said in TABLE.items() if said["now"]]
+NOW = [pytest.param(name, said, id=name) for name, said in TABLE.items() if said["now"] and said["container"] != "zip"]
 LATER = [pytest.param(name, said, id=name) for name, said in TABLE.items() if not said["now"]]
 
 
@@ -72,3 +73,15 @@ def test_what_is_to_be_read_later_is_refused_and_never_misread(
         refusal = read(path).refusal
         assert refusal is not None, path.name
         assert refusal.reason in {said["refused"], *said.get("refused_any", [])}, (path.name, refusal)
+
+
+def test_the_real_archive_is_unpacked_and_read(real_deliveries: Path, tmp_path: Path) -> None:
+    name = "medquad/QA-TestSet-LiveQA-Med-Qrels-2479-Answers.zip"
+    opened = unpack(real_deliveries / name, tmp_path, at_most=10**8)
+    found = {member.name.rpartition("/")[2]: read(Path(member.location)) for member in opened.members}
+    assert (len(found), opened.reading.records, sum(one.refusal is None for one in found.values())) == (2, 0, 1)
+    pairs = found["All-2479-Answers-retrieved-from-MedQuAD.csv"]
+    said = TABLE[name]
+    assert (pairs.records, pairs.candidates.height, pairs.rejects.height) == (said["records"], said["accepted"], 0)
+    assert pairs.candidates.select("question", "answer").n_unique() == said["distinct"]
+    assert pairs.candidates["sources"].list.len().eq(1).all()

@@ -16,6 +16,8 @@ _TOLD = re.compile(r"sep=(.)\s*$")
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 200_000  # characters
 _SAME_WIDTH = 0.8  # share of the rows of a sample that must be as wide as the header for a text to be a table
+# Where quoting makes every row whole, lines that look whole without it are chance: cells of many lines have commas too.
+_PLAIN_SHARE = 0.95
 _BROKEN_ROWS = 50  # rows whose quotes do not close, each sought anew from its next line; more and quotes are plain text
 
 
@@ -100,7 +102,8 @@ def _rows(lines: list[str], delimiter: str, *, quotes: bool) -> tuple[list[Row],
         return quoted, "rfc4180", ()
     plain = list(_parse(lines, delimiter, quotes=False, broken_rows=0))
     as_plain = sum(len(row.cells) == len(plain[0].cells) for row in plain)
-    if as_plain > good:
+    flawless = good == len(quoted) and as_plain < _PLAIN_SHARE * len(plain)
+    if as_plain > good and not flawless:
         return plain, "none", (f"quotes are plain text: {as_plain} whole rows so, {good} with quoting",)
     return quoted, "rfc4180", ()
 

@@ -18,13 +18,15 @@ from etl.errors import DeliveryError
 from etl.ingest import plan
 from etl.ingest.batch import Delivered, Prepared
 from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
+from etl.ingest.unpacked import Unpack, Unpacker, stamp
 from etl.ingest.walk import File, moved, parts_below, settled
 from etl.normalise.names import source_session
 from etl.progress import Meter, Progress
 from etl.store import Store, Unit
 
 if TYPE_CHECKING:
-    from etl.read import Reading
+    from etl.read import Reader, Reading
+    from etl.read.archive import Unpacked
 
 BATCH_FILES = 64
 BATCH_PAIRS = 20_000
@@ -40,6 +42,7 @@ def ingest(
     root: Path,
     inbox: Path | None = None,
     reader: ReadFile | None = None,
+    unpack: Unpack | None = None,
     sender: str | None = None,
     limit: int | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
@@ -53,7 +56,9 @@ def ingest(
 
     `root` is the workspace: paths are stored relative to it. The sender is the first folder below the inbox, or below
     the given folder, unless told. `mappings` goes from a pattern of a path, or the start of a sha256, to a mapping (our
-    field -> the sender's name). `reader` reads one file; unset, a spawned child does that may die of it. Reads at least
+    field -> the sender's name). `reader` reads one file; unset, a spawned child does that may die of it. `unpack`
+    unpacks one archive, whose files are then deliveries of their own (`archive.zip!/member`); unset, that is the
+    child's as well, and with a `reader` of one's own archives stay refused. Reads at least
     `limit` candidates where there are as many, then stops. Counts: files, records, candidates, new, duplicates,
     rejects, refused, unmapped; `left` (files) where the limit ended it. Spends `files` and `pairs`.
     Raises `DeliveryError` for a path that does not exist before anything is done.
@@ -64,7 +69,9 @@ def ingest(
     ready = set(settled([item.file for item in todo], now=store.now(), sleep=sleep)[0])
     todo = [item for item in todo if item.file in ready]
     with ExitStack() as stack:
-        desk = _Desk(store, meter, memory, inbox, sender, reader or _child(stack), total=len(todo))
+        read, opens = (reader, unpack) if reader is not None else _child(stack)
+        unpacker = Unpacker(unpack or opens, root, stack, now=store.now().timestamp())
+        desk = _Desk(store, meter, memory, inbox, sender, read, unpacker, total=len(todo))
         yield from desk.work(deque(todo), limit=limit, batch_files=batch_files, batch_pairs=batch_pairs)
 
 
@@ -79,6 +86,7 @@ class _Desk:
         inbox: Path | None,
         sender: str | None,
         read: ReadFile,
+        unpacker: Unpacker,
         *,
         total: int,
     ) -> None:
@@ -86,15 +94,16 @@ class _Desk:
         self.candidates = 0
         self._store, self._meter, self._memory, self._read = store, meter, memory, read
         self._inbox = None if inbox is None else str(inbox.absolute())
-        self._sender = sender
+        self._sender, self._unpacker = sender, unpacker
         self._sighted: list[tuple[File, str]] = []
         self._committed, self._done, self._total = 0, 0, total
 
     def work(self, queue: deque[Todo], *, limit: int | None, batch_files: int, batch_pairs: int) -> Iterator[Progress]:
         """Read the queue and commit whenever enough lies here. A file whose reader died is committed as such at once,
-        and goes to the end of the queue."""
+        and goes to the end of the queue; files of an archive go before it, so that it is not known before they are."""
         while queue:
-            again = self.take(queue.popleft())
+            again, inside = self.take(queue.popleft())
+            queue.extendleft(reversed(inside))
             if again is not None:
                 queue.append(again)
             open_pairs = float("inf") if limit is None else limit - self._committed
@@ -105,27 +114,42 @@ class _Desk:
                 if stopped:
                     return
 
-    def take(self, todo: Todo) -> Todo | None:
-        """Read one file, unless its content is known. Returns it where its reader died and may be tried again."""
+    def take(self, todo: Todo) -> tuple[Todo | None, list[Todo]]:
+        """Read one file, unless its content is known. Returns it where its reader died and may be tried again; and the
+        files inside it with itself behind them where it is an archive."""
         file = todo.file
         try:
             delivery = todo.delivery or _sha256(file.path)
         except OSError:  # gone, or not ours to read; `inbox` says so
-            return None
+            return None, []
+        if todo.read is not None:
+            self._unpacker.done(file)
+            if not moved(file):
+                self._lay(file, todo.read)
+            return None, []
         read_here = any(item.delivery == delivery for item in self.delivered)
-        if moved(file) or read_here or not self._memory.why_read(delivery):
+        if moved(file) or read_here or not (self._memory.why_read(delivery) or todo.why == plan.WITHIN):
             if not moved(file):
                 self._sighted.append((file, delivery))
-            return None
+            return None, []
         self._meter.spend("files", 1)
         delivered = self._deliver(file, delivery)
         if delivered is None or moved(file):
-            return None
+            return None, []
+        if inside := self._unpacker.take(file):
+            self._total += len(inside)
+            rest = [Todo(one, None, plan.NEW) for one in inside]
+            return None, [*rest, replace(todo, delivery=delivery, read=delivered)]
+        self._lay(file, delivered)
+        if delivered.reading.refusal is None or delivered.reading.refusal.reason != DIED:
+            return None, []
+        self._unpacker.keep(file)
+        return replace(todo, delivery=delivery, why=plan.AGAIN), []
+
+    def _lay(self, file: File, delivered: Delivered) -> None:
         self.delivered.append(delivered)
-        self._sighted.append((file, delivery))
+        self._sighted.append((file, delivered.delivery))
         self.candidates += delivered.reading.candidates.height
-        died = delivered.reading.refusal is not None and delivered.reading.refusal.reason == DIED
-        return replace(todo, delivery=delivery, why=plan.AGAIN) if died else None
 
     def commit(self, *, left: int = 0) -> Iterator[Progress]:
         """Commit what was read, and sightings of known content; `left` files remain where the limit was reached."""
@@ -168,7 +192,7 @@ class _Desk:
         mapping, made = self._memory.mapping(path, delivery), self._memory.recipe(path, delivery)
         deaths = before.deaths if before and (before.recipe == made.digest or before.state == "accepted") else 0
         try:
-            reading = self._attempt(file, mapping)
+            reading = self._attempt(file, delivery, mapping)
         except FileNotFoundError:
             return None
         except DeliveryError as error:
@@ -180,26 +204,37 @@ class _Desk:
         who = self._sender or self._sender_of(file)
         return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before)
 
-    def _attempt(self, file: File, mapping: Mapping[str, str] | None) -> Reading:
-        return self._read(file.path) if mapping is None else self._read(file.path, mapping=mapping)
+    def _attempt(self, file: File, delivery: str, mapping: Mapping[str, str] | None) -> Reading:
+        from etl.read.archive import ARCHIVE
+
+        reading = self._read(file.path) if mapping is None else self._read(file.path, mapping=mapping)
+        is_archive = reading.refusal is not None and reading.refusal.reason == ARCHIVE
+        return self._unpacker.reading(file, delivery, reading) if is_archive else reading
 
     def _sender_of(self, file: File) -> str | None:
-        below = list(parts_below(file.location, self._inbox)) if self._inbox else []
-        return next(iter(below or parts_below(file.location, file.base)), None)
+        location = file.origin or file.location
+        below = list(parts_below(location, self._inbox)) if self._inbox else []
+        return next(iter(below or parts_below(location, file.base)), None)
 
 
-def _child(stack: ExitStack) -> ReadFile:
-    """The default reader: a spawned child, started when the first file needs it."""
-    children: list[ReadFile] = []
+def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
+    """The default reader and unpacker: a spawned child, started when the first file needs it."""
+    children: list[Reader] = []
 
-    def read(path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
+    def child() -> Reader:
         if not children:
             from etl.read import Reader
 
-            children.append(stack.enter_context(Reader()).read)
-        return children[0](path, mapping=mapping)
+            children.append(stack.enter_context(Reader()))
+        return children[0]
 
-    return read
+    def read(path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
+        return child().read(path, mapping=mapping)
+
+    def unpack(path: Path, into: Path, *, at_most: int) -> Unpacked:
+        return child().unpack(path, into, at_most=at_most)
+
+    return read, unpack
 
 
 def _is_death(error: DeliveryError) -> bool:
@@ -209,7 +244,10 @@ def _is_death(error: DeliveryError) -> bool:
 
 
 def _remember(unit: Unit, sighted: Sequence[tuple[File, str]]) -> None:
-    rows = [(file.name, file.bytes, file.modified_ns, delivery) for file, delivery in sighted]
+    rows = [
+        (file.name, file.bytes, stamp(file.archive) if file.archive else file.modified_ns, delivery)
+        for file, delivery in sighted
+    ]
     schema = {"path": pl.String, "bytes": pl.Int64, "modified_ns": pl.Int64, "delivery": pl.String}
     frame = pl.DataFrame(rows, schema=schema, orient="row").unique("path", keep="last", maintain_order=True)
     unit.execute("INSERT OR REPLACE INTO sightings BY NAME SELECT * FROM sighted", sighted=frame)

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etl.errors import StoreError
+from etl.ingest.unpacked import INSIDE, stamp
 from etl.ingest.walk import File, Found, walk
 from etl.progress import Pending
 from etl.recipe import Recipe
 from etl.store import Store
+
+if TYPE_CHECKING:
+    from etl.ingest.batch import Delivered
 
 # Raise whenever detection, a shape, a reader, a repair, a key or an election would give different rows.
 VERSION = 2
@@ -24,6 +29,7 @@ NEW = "new"
 CHANGED = "changed since it was read"
 OUTDATED = "read by an earlier recipe"
 AGAIN = "its reader died"
+WITHIN = "a file inside it is to be read again"
 
 Mappings = Mapping[str, Mapping[str, str]]
 NO_ALIASES: Mapping[str, str] = {}
@@ -60,6 +66,7 @@ class Todo:
     file: File
     delivery: str | None
     why: str
+    read: Delivered | None = None  # an archive whose files came before it: only its own books are left
 
 
 @dataclass(slots=True)
@@ -120,6 +127,7 @@ class Memory:
         """The files that need a look, in their order; one for each known delivery."""
         listed, wanted = [], set()
         outdated = {delivery: why for delivery in self.deliveries if (why := self.why_read(delivery))}
+        within = self._archives(outdated)
         for file in files:
             delivery = self.seen(file)
             if delivery is None:
@@ -127,7 +135,18 @@ class Memory:
             elif delivery in outdated and delivery not in wanted:
                 wanted.add(delivery)
                 listed.append(Todo(file, delivery, outdated[delivery]))
+            elif (file.name, stamp(delivery)) in within and self.deliveries[delivery].state != "retracted":
+                listed.append(Todo(file, delivery, WITHIN))
         return listed
+
+    def _archives(self, outdated: Mapping[str, str]) -> set[tuple[str, int]]:
+        """Path and stamp of the archives in which outdated deliveries were seen."""
+        found = set()
+        for path, (_, time, delivery) in self.sightings.items():
+            if delivery in outdated and INSIDE in path:
+                parts = path.split(INSIDE)
+                found |= {(INSIDE.join(parts[:i]), time) for i in range(1, len(parts))}
+        return found
 
 
 def own_files(store: Store | None) -> list[Path]:

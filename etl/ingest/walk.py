@@ -20,13 +20,17 @@ LOOK_AGAIN_S = 0.25
 @dataclass(frozen=True, slots=True)
 class File:
     """One file. `name` is '/'-separated, relative to the root where it lies inside; `base` the folder it was found
-    under."""
+    under. Of a file out of an archive, `archive` is the sha256 of the delivered one, `origin` where that lies, and
+    `depth` how many archives it was in."""
 
     location: str
     name: str
     base: str
     bytes: int
     modified_ns: int
+    archive: str = ""
+    origin: str = ""
+    depth: int = 0
 
     @property
     def path(self) -> Path:

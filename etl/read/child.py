@@ -49,12 +49,19 @@ def _listen(requests: BinaryIO, waiting: queue.SimpleQueue[dict[str, Any]]) -> N
 def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_bytes: int) -> None:
     from etl.errors import DeliveryError
     from etl.read import wire
+    from etl.read.archive import unpack
     from etl.read.file import read
     from etl.read.reading import Reading
 
     _limit("RLIMIT_CPU", _processor_seconds() + request["seconds"])
+    more: list[bytes] = []
     try:
-        reading = read(Path(request["path"]), mapping=request["mapping"], limits=limits)
+        if "into" in request:
+            into = Path(request["into"])
+            reading, members = unpack(Path(request["path"]), into, at_most=request["at_most"], limits=limits)
+            more = [json.dumps(members).encode("ascii")]
+        else:
+            reading = read(Path(request["path"]), mapping=request["mapping"], limits=limits)
     except DeliveryError as error:
         wire.send(answers, json.dumps({"error": str(error)}).encode("ascii"))
         return
@@ -62,7 +69,7 @@ def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_byte
     if (size := sum(map(len, messages))) > output_bytes:
         evidence = f"{size:,} bytes of pairs, {output_bytes:,} are allowed"
         messages = wire.pack(Reading.refused("output_too_large", evidence, format=reading.format))
-    for message in messages:
+    for message in (*messages, *more):
         wire.send(answers, message)
 
 

@@ -12,6 +12,7 @@ from etl.detect.container import container
 from etl.detect.encoding import decode
 from etl.detect.format import Format, Refusal
 from etl.errors import DeliveryError
+from etl.read.archive import ARCHIVE
 from etl.read.assemble import Recognise, Refused, recogniser
 from etl.read.compressed import SUFFIX, decompress
 from etl.read.json_text import read_json
@@ -116,7 +117,7 @@ def _read_zip(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
 
         return read_sheets(data, recognise, limits)
     if kind == "zip":
-        return Reading.refused("unsupported_shape", "archive (zip): unpack it and deliver its files")
+        return Reading.refused(ARCHIVE, "its files are deliveries of their own and have to be unpacked")
     return Reading.refused("unsupported_shape", f"{kind}: begins with {data[:8]!r}")
 
 

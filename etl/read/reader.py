@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 from etl.errors import DeliveryError
 from etl.read import wire
+from etl.read.archive import Member, Unpacked
 from etl.read.limits import MEGABYTE, Limits
 from etl.read.reading import Reading
 
@@ -60,11 +61,20 @@ class Reader:
             "mapping": None if mapping is None else dict(mapping),
             "seconds": int(self._timeout_s) + 1,
         }
+        return wire.unpack(self._request(request, messages=3))
+
+    def unpack(self, path: Path, into: Path, *, at_most: int) -> Unpacked:
+        """Unpack an archive in the child, as `etl.read.archive.unpack` does. Raises as `read` does."""
+        request = {"path": str(path.absolute()), "into": str(into.absolute()), "at_most": at_most}
+        *reading, members = self._request(request | {"seconds": int(self._timeout_s) + 1}, messages=4)
+        return Unpacked(wire.unpack(reading), [Member(*member) for member in json.loads(members)])
+
+    def _request(self, request: Mapping[str, Any], *, messages: int) -> list[bytes]:
         child = self._child if self._child is not None and self._child.poll() is None else self._start()
-        head, *frames = self._ask(child, json.dumps(request).encode("ascii"), messages=3, seconds=self._timeout_s)
-        if not frames:
-            raise DeliveryError(json.loads(head)["error"])
-        return wire.unpack([head, *frames])
+        found = self._ask(child, json.dumps(request).encode("ascii"), messages=messages, seconds=self._timeout_s)
+        if len(found) < messages:
+            raise DeliveryError(json.loads(found[0])["error"])
+        return found
 
     def close(self) -> None:
         """End the child; the next `read` starts another one."""
