@@ -1,0 +1,192 @@
+"""A workspace and paths of its own in; one commit of exactly these paths out, or in words why there is none.
+
+Runs no hooks, never forces, leaves alone what its user has staged or is in the middle of.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+OWN = (
+    "exports/latest.json", "exports/*/manifest.json", "reports/*.json", "reports/*.html", "reports/*.md",
+    "task_reports/*.md", "task_reports/*.json", "session_handoffs/*.md", "session_handoffs/*.json", "queue.json",
+)  # fmt: skip
+WAIT_S = 10.0
+TIMEOUT_S = 120.0
+UNDERWAY = {
+    "MERGE_HEAD": "a merge", "rebase-merge": "a rebase", "rebase-apply": "a rebase", "REVERT_HEAD": "a revert",
+    "CHERRY_PICK_HEAD": "a cherry-pick", "BISECT_LOG": "a bisection",
+}  # fmt: skip
+# such variables would make git work on another repository or index than the one we looked at
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
+_CHUNK = 200  # paths a command line, far below the 32 kB of Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What came of it. `commit` is None where nothing was committed, `why` says why; `left_out` files hold secrets."""
+
+    commit: str | None
+    why: str
+    paths: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+class _Refused(Exception):  # noqa: N818 - no error: the reason for which there is no commit
+    """Git said no, in its own words."""
+
+
+def own_paths(root: Path) -> list[Path]:
+    """The files of a workspace that are committed: manifests, reports, handoffs, the queue; never pairs."""
+    found = {path for pattern in OWN for path in root.glob(pattern)}
+    return sorted(path for path in found if path.is_file() and not path.is_symlink() and path.name[0] != ".")
+
+
+def commit(
+    root: Path,
+    paths: Iterable[Path],
+    message: str,
+    *,
+    mark: str | None = None,
+    wait_s: float = WAIT_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Commit:
+    """Commit what is new in `paths`. With `mark` (a line of the message) a commit that bears it is not made twice."""
+    try:
+        git = _Git.of(root)
+        if mark is not None and (made := git.marked(mark)):
+            return Commit(made, "made before")
+        git.wait_for_index(wait_s, sleep)
+        names, left_out = _clean(git, paths)
+        changed = git.changed(names)
+        if not changed:
+            return Commit(None, "nothing of our own has changed", left_out=left_out)
+        return Commit(git.commit(changed, message), "committed", tuple(changed), left_out)
+    except _Refused as no:
+        return Commit(None, str(no))
+
+
+def _clean(git: _Git, paths: Iterable[Path]) -> tuple[list[str], tuple[str, ...]]:
+    from orchestration.secrets import secrets_in
+
+    clean, left_out = [], []
+    for name in git.not_ignored([path.relative_to(git.root).as_posix() for path in paths]):
+        kinds = secrets_in((git.root / name).read_text(encoding="utf-8", errors="replace"))
+        if kinds:
+            left_out.append(f"{name} ({', '.join(kinds)})")
+        else:
+            clean.append(name)
+    return clean, tuple(left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """Git in one folder; paths are relative to it."""
+
+    root: Path
+    program: str
+    folder: Path  # the .git folder of this working tree
+
+    @classmethod
+    def of(cls, root: Path) -> _Git:
+        program = shutil.which("git")
+        if program is None:
+            raise _Refused("git is not installed; install it and wrap again, or commit by hand")
+        looking = cls(root, program, root)
+        try:
+            inside = looking.said("rev-parse", "--is-inside-work-tree")
+        except _Refused as no:
+            if "dubious ownership" in str(no):
+                raise _Refused(
+                    f"the repository around {root} belongs to another user; if you trust it: "
+                    f"git config --global --add safe.directory '{root}'"
+                ) from None
+            if "not a git repository" in str(no):
+                raise _Refused(f"{root} is in no git repository; 'git init' there makes one") from None
+            raise
+        if inside != "true":
+            raise _Refused(f"{root} lies inside a .git folder or a bare repository; there is no working tree")
+        folder = Path(looking.said("rev-parse", "--absolute-git-dir"))
+        for sign, what in UNDERWAY.items():
+            if (folder / sign).exists():
+                raise _Refused(f"{what} is under way in this repository; finish it, the next wrap commits")
+        return cls(root, program, folder)
+
+    def said(self, *arguments: str, lines: Sequence[str] | None = None, fine: tuple[int, ...] = (0,)) -> str:
+        environment = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
+        environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+        quiet = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
+        try:
+            done = subprocess.run(  # noqa: S603 - git, found on the path, with arguments of our own
+                [self.program, "-C", str(self.root), *quiet, *arguments],
+                env=environment, input="\0".join(lines or ()),
+                capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise _Refused(f"git {arguments[0]} took longer than {TIMEOUT_S:.0f} s and was stopped") from None
+        if done.returncode not in fine:
+            raise _Refused(f"git {arguments[0]}: {' '.join(done.stderr.split()) or f'exit {done.returncode}'}")
+        return done.stdout.strip("\n")
+
+    def marked(self, mark: str) -> str | None:
+        """The newest commit here whose message has this line."""
+        if not self._born():
+            return None
+        return self.said("log", "-1", "--format=%H", "--fixed-strings", f"--grep={mark}") or None
+
+    def wait_for_index(self, wait_s: float, sleep: Callable[[float], None]) -> None:
+        """Another git may be at work; its lock is waited for and never removed."""
+        lock = self.folder / "index.lock"
+        waited = 0.0
+        while lock.exists():
+            if waited >= wait_s:
+                raise _Refused(f"{lock} has been there for {wait_s:.0f} s; if no git is running, remove it")
+            sleep(0.25)
+            waited += 0.25
+
+    def not_ignored(self, names: Sequence[str]) -> list[str]:
+        if not names:
+            return []
+        ignored = self.said("check-ignore", "-z", "--stdin", lines=names, fine=(0, 1)).split("\0")
+        return [name for name in names if name not in set(ignored)]
+
+    def changed(self, names: Sequence[str]) -> list[str]:
+        """Those that differ from the last commit, new ones included."""
+        found = []
+        for part in _chunks(names):
+            rows = self.said("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *part)
+            found += [row[3:] for row in rows.split("\0") if row]
+        prefix = self.said("rev-parse", "--show-prefix")  # status names paths from the top of the repository
+        return [name for name in names if f"{prefix}{name}" in set(found)]
+
+    def commit(self, names: Sequence[str], message: str) -> str:
+        # add, for what is new; --only then commits these paths from the tree, and what else is staged stays staged
+        for part in _chunks(names):
+            self.said("add", "--", *part)
+        identity = [] if self.said("config", "user.email", fine=(0, 1)) else _NOBODY
+        listed = self.folder / "motherlode-paths"
+        listed.write_text("\0".join(names), encoding="utf-8")
+        try:
+            self.said(
+                *identity, "commit", "--only", "--quiet", "--no-verify", "--no-gpg-sign", f"--message={message}",
+                f"--pathspec-from-file={listed}", "--pathspec-file-nul", "--cleanup=verbatim",
+            )  # fmt: skip
+        finally:
+            listed.unlink(missing_ok=True)
+        return self.said("rev-parse", "HEAD")
+
+    def _born(self) -> bool:
+        return bool(self.said("rev-parse", "--verify", "--quiet", "HEAD", fine=(0, 1, 128)))
+
+
+_NOBODY = ["-c", "user.name=Motherlode", "-c", "user.email=motherlode@localhost"]
+
+
+def _chunks(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[i : i + _CHUNK] for i in range(0, len(names), _CHUNK)]
