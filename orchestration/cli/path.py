@@ -28,14 +28,26 @@ def register(app: typer.Typer) -> None:
         app.command(name, help=_PLAIN.get(name))(stages.get(name) or _plain(name))
 
 
-def init(context: typer.Context, folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path()) -> None:
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path(),
+    example: Annotated[bool, typer.Option("--example", help="Queue the classic eight tasks as well.")] = False,
+) -> None:
     """Make a workspace: settings, inbox, outbox, exports, snapshots, reports."""
     from orchestration import workspace
 
     console = state(context)
     made = workspace.init(folder)
     text = f"{folder}: made {', '.join(made)}" if made else f"{folder} is a workspace already; nothing was changed"
-    console.emit({"workspace": str(folder.absolute()), "made": made}, text)
+    data = {"workspace": str(folder.absolute()), "made": made}
+    if example:
+        from orchestration.control import Control
+        from orchestration.tasks import classic_eight
+
+        with Control.open(folder) as control:
+            data["tasks"] = classic_eight(control)
+        text += f"\n{len(data['tasks'])} tasks queued; 'etl task list' shows them, each waits until its input is there"
+    console.emit(data, text)
 
 
 def run(

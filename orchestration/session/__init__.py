@@ -1,0 +1,11 @@
+"""Sessions: one stretch of work on one task under quotas; begun, recorded, wrapped, handed on."""
+
+from orchestration.session.checkpoint import Checkpoint, checkpoint, rollback
+from orchestration.session.handoff import handoff
+from orchestration.session.start import NothingReadyError, Started, abandon, abandon_stale, find, open_by_hand, start
+from orchestration.session.wrap import Wrapping, wrap
+
+__all__ = [
+    "Checkpoint", "NothingReadyError", "Started", "Wrapping", "abandon", "abandon_stale", "checkpoint", "find",
+    "handoff", "open_by_hand", "rollback", "start", "wrap",
+]  # fmt: skip
