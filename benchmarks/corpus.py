@@ -1,30 +1,33 @@
 """Makes a corpus with planted truth: `python benchmarks/corpus.py 30000 corpus.jsonl`.
 
-Sentences of pseudo-words with a Zipf-like vocabulary, so that lengths and word frequencies are like real text and
-nothing is alike by accident. One pair in twenty is a planted copy: exact, re-cased, one word changed in question and
-answer, or a number changed (which must not merge).
+Sentences of words drawn from the example answers by a Zipf-like law, so that lengths and word frequencies are like
+real text and next to nothing is alike by accident. One pair in twenty is a planted copy: exact, re-cased, one word
+changed in question and answer, or a number changed (which must not merge).
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
-SYLLABLES = tuple(c + v for c in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t") for v in "aeiou")
 CATEGORIES = ("momentum", "trend", "volatility", "volume", "on_chain", "derivatives", "sentiment", "structure")
-VOCABULARY = 20_000
+ASKING = ("What does", "How is", "Why would", "When should", "Which", "Where does", "Can", "Is it true that")
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "pairs"
 
 
 def vocabulary(rng: random.Random) -> list[str]:
-    """Distinct pseudo-words of one to three syllables."""
-    words: dict[str, None] = {}
-    while len(words) < VOCABULARY:
-        words["".join(rng.choices(SYLLABLES, k=rng.randint(1, 3)))] = None
-    return list(words)
+    """The distinct words of the example answers, the most frequent first but for a shuffle of ties."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted(EXAMPLES.glob("*.toml"))]
+    counted = Counter(word for text in texts for word in re.findall(r"[a-z]{3,}", text.casefold()))
+    words = sorted(counted)
+    rng.shuffle(words)
+    return sorted(words, key=lambda word: -counted[word])
 
 
 def pairs(n: int, *, seed: int = 7) -> Iterator[dict[str, object]]:
@@ -38,7 +41,7 @@ def pairs(n: int, *, seed: int = 7) -> Iterator[dict[str, object]]:
             yield planted(rng, rng.choice(made), words)
             continue
         subject = " ".join(rng.choices(words, cum_weights=weights, k=rng.randint(5, 11)))
-        question = f"What does {subject} {rng.randint(2, 99)} tell?"
+        question = f"{rng.choice(ASKING)} {subject} {rng.randint(2, 99)}?"
         answer = " ".join(rng.choices(words, cum_weights=weights, k=rng.randint(15, 40))).capitalize() + "."
         record: dict[str, object] = {
             "question": question,
