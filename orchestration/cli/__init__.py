@@ -43,7 +43,7 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, store, decisions, quotas):
+for module in (path, store, decisions, quotas, sessions):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(snapshots.app, name="snapshot")

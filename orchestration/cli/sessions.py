@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Sessions by hand: start, checkpoint, status, wrap, rollback ...")
 
+
+def register(app: typer.Typer) -> None:
+    """Add `etl mine` to the command line."""
+    app.command()(mine)
+
+
 Agent = Annotated[str | None, typer.Option(envvar="ETL_AGENT", help="Who works, whose limits count.")]
 Named = Annotated[str | None, typer.Option("--session", help="Which; unset: the agent's open one.")]
 
@@ -183,6 +189,33 @@ def prompt(context: typer.Context, agent: Agent = None, named: Named = None) -> 
         quota = Quota.from_settings(control, console.workspace.settings)
         said = written(data, text, quota.standings(session=found.name, agent=found.agent))
     console.emit({"session": found.name, "prompt": said}, said)
+
+
+def mine(
+    context: typer.Context,
+    sessions: Annotated[int | None, typer.Option(min=1, help="So many sessions, then stop.")] = None,
+    until_empty: Annotated[bool, typer.Option("--until-empty", help="Until no task is ready; the default.")] = False,
+    forever: Annotated[bool, typer.Option("--forever", help="Wait for new tasks and files; Ctrl-C ends it.")] = False,
+    agent: Agent = None,
+) -> None:
+    """Drive the queue: claim, work unit by unit under quotas, wrap, next session. Run it again to go on."""
+    from etl.errors import SettingsError
+    from orchestration.quota import Quota
+    from orchestration.session.mine import Miner
+    from orchestration.session.works import PipelineWorks
+
+    if until_empty and forever:
+        raise SettingsError("--until-empty and --forever exclude each other")
+    console = state(context)
+    with opened(console) as control:
+        quota = Quota.from_settings(control, console.workspace.settings)
+        works = PipelineWorks(console.workspace)
+        miner = Miner(control, console.workspace, works, quota, agent=agent, say=console.say)
+        ended = miner.mine(limit=sessions, forever=forever)
+        works.close()
+        rows = [_row(each) | {"result": each.journal["wrap"]["queue"]["task"]} for each in ended]
+    text = table(rows, "session", "task", "ending", "result") if rows else "nothing to do"
+    console.emit({"sessions": rows}, text)
 
 
 def _finish_wrap(console: State, control: Control, found: Session) -> Session:

@@ -201,6 +201,8 @@ def _give_back(wrapping: Wrapping, session: Session) -> Result:
     except MotherlodeError as error:  # nothing was done, or its input went away: it waits, ungraded
         if isinstance(error, FencedOffError):
             raise
+        if ending["how"] == DONE:
+            return {"task": holding.fail(control, claim, "nothing_done", str(error)), "problem": str(error)}
         holding.release(control, claim, why=str(error))
         return {"task": fetch(control, task.name).status, "problem": str(error)}
     return {"task": "completed", "grade": made.grade.letter, "report": made.report.name}

@@ -1,0 +1,281 @@
+"""The driven loop over work of its own making and a virtual clock, and over the real pipeline."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.progress import Meter, Progress
+from orchestration import tasks
+from orchestration.control import Claim, Control, sessions
+from orchestration.control.task import Task
+from orchestration.quota import Limit, Quota
+from orchestration.session.mine import Miner, queue_arrived
+from orchestration.session.works import Row
+from orchestration.tasks import Spec
+from orchestration.workspace import Workspace
+
+
+class Clock:
+    """A clock that only sleeping and working move."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Fake:
+    """Work that commits numbered units to a list that stands for the ledger; each takes ten minutes and `cost`."""
+
+    def __init__(self, clock: Clock, sizes: Mapping[str, int], *, cost: float = 100, resource: str = "calls") -> None:
+        self.clock, self.sizes, self.cost, self.resource = clock, dict(sizes), cost, resource
+        self.ledger: list[tuple[str, Row]] = []
+        self.failing: dict[str, int] = {}
+        self.costs: list[float] = []  # of the first units, where they differ
+
+    def missing(self, task: Task) -> str | None:
+        return None
+
+    def units(self, task: Task, claim: Claim, meter: Meter, had: Mapping[str, Mapping[str, int]]) -> Iterator[Progress]:
+        while (done := sum(name == task.name for name, _ in self.ledger)) < self.sizes[task.name]:
+            meter.spend(self.resource, self.costs.pop(0) if self.costs else self.cost)
+            self.clock.sleep(600)
+            if self.failing.get(task.name, 0):
+                self.failing[task.name] -= 1
+                raise ValueError("text of a pair")
+            self.ledger.append((task.name, Row(len(self.ledger) + 1, "work", f"unit {done}", {"n": 1})))
+            yield Progress("work", f"unit {done}", done + 1, self.sizes[task.name], {"n": 1})
+
+    def mark(self) -> int:
+        return len(self.ledger)
+
+    def rows(self, task: Task, after: int) -> list[Row]:
+        return [row for name, row in self.ledger if name == task.name and row.seq > after]
+
+    def tokens(self) -> Mapping[str, int]:
+        return {}
+
+    def query(self, sql: str) -> object:
+        return None
+
+    def arrived(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def control(tmp_path: Path, clock: Clock) -> Control:
+    return Control.open(tmp_path, now=clock)
+
+
+def miner(control: Control, works: Fake, clock: Clock, *limits: Limit) -> Miner:
+    quota = Quota(control, limits)
+    return Miner(
+        control,
+        Workspace.at(control.root),
+        works,
+        quota,
+        sleep=clock.sleep,
+        say=lambda _: None,
+        beat_s=None,
+        poll_s=3600,
+    )
+
+
+def queued(control: Control, clock: Clock, *names: str, **more: Any) -> None:
+    for name in names:
+        tasks.add(control, Spec(name, kind="command", parameters={"command": "true"}, **more))
+        clock.sleep(1)
+
+
+def ends(ended: list[sessions.Session]) -> list[tuple[str | None, str]]:
+    return [(session.task, session.journal["ending"]["how"]) for session in ended]
+
+
+def test_a_task_is_drained_completed_and_graded_then_the_next_begins(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a", "b")
+    works = Fake(clock, {"a": 3, "b": 2})
+    ended = miner(control, works, clock).mine()
+    assert ends(ended) == [("a", "done"), ("b", "done")]
+    found = tasks.fetch(control, "a")
+    assert (found.status, found.done, found.total, found.units, found.grade) == ("completed", 3, 3, 3, "A")
+    assert (control.root / "task_reports" / "a.md").exists()
+    handoff = json.loads(
+        (control.root / "session_handoffs" / f"handoff_{ended[0].name}.json").read_text(encoding="utf-8")
+    )
+    assert handoff["done"]["units"][0]["seqs"] == [1, 2, 3]
+    assert handoff["done"]["units"][0]["counts"] == {"n": 3}
+
+
+def test_at_the_wrap_band_a_session_wraps_and_the_next_one_goes_on(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 20})
+    ended = miner(control, works, clock, Limit("calls", "calls", 1_000)).mine()
+    assert [how for _, how in ends(ended)][-1] == "done"
+    assert {how for _, how in ends(ended)[:-1]} == {"threshold"}
+    assert len(works.ledger) == 20
+    for session in ended:
+        assert (
+            control.value("SELECT sum(amount) FROM usage WHERE session = ? AND stage = 'observed'", (session.name,))
+            <= 900
+        )
+
+
+def test_a_hard_stop_rolls_the_open_unit_back_and_the_task_goes_on(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 4})
+    works.costs = [100, 100, 850]
+    ended = miner(control, works, clock, Limit("calls", "calls", 1_000)).mine()
+    assert ends(ended)[0] == ("a", "hard_stop")
+    assert tasks.fetch(control, "a").status == "completed"
+    assert [row.seq for _, row in works.ledger] == [1, 2, 3, 4]
+
+
+def test_a_unit_that_never_fits_does_not_spin_but_is_parked(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    ended = miner(control, Fake(clock, {"a": 1}, cost=2_000), clock, Limit("calls", "calls", 1_000)).mine()
+    assert len(ended) == 3
+    assert tasks.fetch(control, "a").status == "parked"
+
+
+def test_a_failing_unit_is_tried_three_times_then_parked_and_the_next_task_begins(
+    control: Control, clock: Clock
+) -> None:
+    queued(control, clock, "a", "b")
+    works = Fake(clock, {"a": 1, "b": 1})
+    works.failing = {"a": 9}
+    miner(control, works, clock).mine()
+    assert [tasks.fetch(control, name).status for name in "ab"] == ["parked", "completed"]
+    assert tasks.fetch(control, "a").errors == 3
+    assert "text of a pair" not in json.dumps(control.events())
+
+
+def test_what_passes_at_the_second_try_is_completed(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 3})
+    works.failing = {"a": 1}
+    assert ends(miner(control, works, clock).mine()) == [("a", "failed"), ("a", "done")]
+    assert len(works.ledger) == 3
+
+
+def test_ctrl_c_wraps_before_it_ends(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 3})
+    one = miner(control, works, clock)
+    one.say = interrupting = _Interrupting("unit 1")
+    with pytest.raises(KeyboardInterrupt):
+        one.mine()
+    assert interrupting.seen
+    assert tasks.fetch(control, "a").status == "ready"
+    assert ends(miner(control, works, clock).mine()) == [("a", "done")]
+    assert len(works.ledger) == 3
+
+
+class _Interrupting:
+    def __init__(self, at: str) -> None:
+        self.at, self.seen = at, False
+
+    def __call__(self, text: str) -> None:
+        if self.at in text and not self.seen:
+            self.seen = True
+            raise KeyboardInterrupt
+
+
+def test_a_driver_that_vanished_is_replaced_and_its_last_unit_booked(control: Control, clock: Clock) -> None:
+    """Killed between the commit in the store and the books: the next start finds the unit in the ledger."""
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 3})
+    gone = miner(control, works, clock)
+    import orchestration.session.mine as module
+
+    original = module.book
+
+    def dies(*arguments: Any) -> int:
+        if len(works.ledger) == 2:
+            raise SystemExit  # no handler of ours sees it: as good as a kill
+        return original(*arguments)
+
+    module.book = dies
+    try:
+        with pytest.raises(SystemExit):
+            gone.mine()
+    finally:
+        module.book = original
+    assert tasks.fetch(control, "a").units == 1
+    ended = miner(control, works, clock).mine()
+    assert ends(ended) == [("a", "done")]
+    found = tasks.fetch(control, "a")
+    assert (found.status, found.units, found.done) == ("completed", 3, 3)
+    booked = [event["detail"]["seq"] for event in control.events("a", event="unit")]
+    assert booked == [1, 2, 3]
+    dead = control.value("SELECT session FROM sessions WHERE state = 'died'")
+    assert (control.root / "session_handoffs" / f"handoff_{dead}.md").exists()
+
+
+def test_four_days_under_a_daily_quota_never_exceed_it_and_lose_nothing(control: Control, clock: Clock) -> None:
+    names = [f"t{i}" for i in range(6)]
+    queued(control, clock, *names, estimate={"calls": 100}, total=None)
+    works = Fake(clock, dict.fromkeys(names, 5))
+    limit = Limit("calls", "calls", 1_000, per="day", zone="America/Los_Angeles")
+    one = miner(control, works, clock, limit)
+    began = clock.at
+
+    def over(seconds: float) -> None:
+        clock.sleep(seconds)
+        if clock.at - began > timedelta(days=5):
+            raise KeyboardInterrupt
+
+    one.sleep = over
+    with pytest.raises(KeyboardInterrupt):
+        one.mine(forever=True)
+    assert {tasks.fetch(control, name).status for name in names} == {"completed"}
+    assert len(works.ledger) == 30
+    days: dict[str, float] = {}
+    for row in control.rows("SELECT spent_at, amount FROM usage WHERE stage <> 'reserved' AND resource = 'calls'"):
+        day = (datetime.fromisoformat(row["spent_at"]) - timedelta(hours=8)).date().isoformat()
+        days[day] = days.get(day, 0) + row["amount"]
+    assert max(days.values()) <= 900
+    assert len(days) >= 4
+
+
+def test_a_recurring_task_comes_round_again(control: Control, clock: Clock) -> None:
+    queued(control, clock, "daily", every=timedelta(days=1))
+    works = Fake(clock, {"daily": 1})
+    assert ends(miner(control, works, clock).mine()) == [("daily", "done")]
+    clock.sleep(86_400)
+    works.sizes["daily"] = 2
+    assert ends(miner(control, works, clock).mine()) == [("daily", "done")]
+    assert len(control.events("daily", event="completed")) == 2
+
+
+def test_work_by_hand_is_left_to_hands(control: Control, clock: Clock) -> None:
+    tasks.add(control, Spec("byhand"))
+    assert miner(control, Fake(clock, {}), clock).mine() == []
+    assert tasks.fetch(control, "byhand").status == "ready"
+
+
+def test_files_in_the_inbox_that_no_task_names_are_queued_once(control: Control) -> None:
+    (control.root / "inbox").mkdir()
+    for name in ("session_101.json", "new.json"):
+        (control.root / "inbox" / name).write_text("[]", encoding="utf-8")
+    tasks.add(control, Spec("mine", kind="ingest", parameters={"sessions": "101"}))
+    files = ["inbox/new.json", "inbox/session_101.json"]
+    made = queue_arrived(control, files)
+    assert made is not None
+    assert tasks.fetch(control, made).parameters["input"] == ["inbox/new.json"]
+    assert queue_arrived(control, files) is None
