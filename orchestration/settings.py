@@ -87,7 +87,7 @@ class Resolve(Section, frozen=True):
     same_question: Annotated[Share, Meta(description="questions this alike ask the same")] = 0.9
     answer_words: Annotated[
         Share, Meta(description="share of words that two answers of a merge must have in common")
-    ] = 0.7
+    ] = 0.8
 
 
 class Split(Section, frozen=True):

@@ -57,6 +57,7 @@ class Features:
     dates: Counter[str]  # years, months, weekdays
     frames: frozenset[str]  # daily, 1-week: a time frame that is said outright
     spans: frozenset[str]  # day, week: nouns that may or may not be one
+    calendar: Counter[str]  # how often each of them is named, yearly and year alike
     negations: Counter[str]
     poles: Counter[tuple[int, int]]  # (antonym line, side)
     pole_words: tuple[str, ...]
@@ -115,14 +116,14 @@ class _Reader:
     def read(self) -> Features:
         terms = set(self.terms())
         self._read_numbers()
-        negations, poles, pole_words, spans = self._read_words()
+        negations, poles, pole_words, spans, calendar = self._read_words()
         tickers, names, symbols = self._read_names()
         plain = tuple(low for low in self.lows if low not in _MARKS)
         self.places.sort()
         return Features(
             self.text, plain, frozenset(plain), self.numbers, self.ones, self.quantities, self.dates,
-            frozenset(self.frames), frozenset(spans), negations, poles, pole_words, frozenset(terms), tickers, names,
-            symbols, _quoted(self.text), tuple(dict.fromkeys(tag for _, tag in self.places)),
+            frozenset(self.frames), frozenset(spans), calendar, negations, poles, pole_words, frozenset(terms), tickers,
+            names, symbols, _quoted(self.text), tuple(dict.fromkeys(tag for _, tag in self.places)),
         )  # fmt: skip
 
     def terms(self) -> Iterator[str]:
@@ -194,11 +195,14 @@ class _Reader:
             self._count(start, value)
         return i
 
-    def _read_words(self) -> tuple[Counter[str], Counter[tuple[int, int]], tuple[str, ...], set[str]]:
+    def _read_words(
+        self,
+    ) -> tuple[Counter[str], Counter[tuple[int, int]], tuple[str, ...], set[str], Counter[str]]:
         words = lexicon()
         negations: Counter[str] = Counter()
         poles: Counter[tuple[int, int]] = Counter()
         pole_words, spans = [], set()
+        calendar: Counter[str] = Counter()
         for i, low in [(i, low) for i, low in enumerate(self.lows) if low in words.telling or low[-3:] == "n't"]:
             if low in words.negations or low.endswith("n't"):
                 negations[low] += 1
@@ -207,13 +211,15 @@ class _Reader:
                 poles.update(words.poles[low])
                 pole_words.append(low)
                 self.places.append((i, f"word {low}"))
+            if UNITS.get(low) in FRAME_NOUNS and len(low) > 2 and i not in self.used:
+                calendar[UNITS[low]] += 1
             if low in FRAME_WORDS:
                 self.frames.add(UNITS.get(low, low))
             elif i not in self.used and UNITS.get(low) in FRAME_NOUNS and len(low) > 2:
                 spans.add(UNITS[low])
             if low in MONTHS or low in WEEKDAYS or (low in DOUBTFUL_MONTHS and self._beside_number(i)):
                 self.dates[low if low in WEEKDAYS else low[:3]] += 1
-        return negations, poles, tuple(pole_words), spans
+        return negations, poles, tuple(pole_words), spans, calendar
 
     def _read_names(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         symbols = set()

@@ -19,7 +19,9 @@ from etl.resolve.lexicon import lexicon, plain_words
 from etl.resolve.rules import VETO_LANGUAGES, Rules
 from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, moved, same_matter
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z])|\n+|[•·]|\s-\s")
+_SENTENCE = re.compile(
+    r"(?<=[.!?])\s+(?=[^a-z])|(?<=[^\d.][.!?])(?=[A-Z][a-z])|(?<=\d[.!?])(?=[A-Z][a-z])|\n+|[•·]|\s-\s"
+)
 _ASKS = re.compile(
     r"\s*(?:who|whose|whom|what|which|when|where|why|how|is|are|was|were|does|do|did|"
     r"can|could|should|will|has|have|in what|in which|name)\b",
@@ -30,6 +32,8 @@ _ASKS = re.compile(
 # contradicting each other: there only matching sentences are compared.
 COMPARABLE_OVERLAP = 0.5
 SHORT_WORDS = 15  # two answers this short are about the same thing: their numbers, dates and units can be compared
+SAME_BUT_FOR = 0.75  # words in common, from which on one sentence with a negation or another name denies the other
+_CODE = re.compile(r"\w\(['\"]|\*\*|[=!]=")  # numbers in programs are not what an answer says
 COMPARABLE_PART, TELLING_WORDS = 0.7, 10  # a short answer held against a long one that has most of its words
 LONG_ANSWER, SAME_ANSWER = 20, 0.85  # words, and their overlap, from which on an answer tells what was asked
 SENTENCES = 12  # of each answer that are held against the other's
@@ -201,7 +205,7 @@ class _Judge:
 
     def _contradiction(self, row: Mapping[str, Any]) -> Judged | None:
         """A conflict with its typed evidence; a variant where a sender accepts both answers; None without evidence."""
-        if row["equal_answer"]:
+        if row["equal_answer"] or all(_CODE.search(row[f"answer_{side}"]) for side in "ab"):
             return None
         if _accepted(row):
             return Judged("variant", "variant_alternative")
@@ -263,13 +267,15 @@ def contradiction(a: Features, b: Features, *, listed: bool, asks: bool) -> Evid
     """What makes two short answers, or two matching sentences, exclude each other.
 
     Numbers, dates and units always do; the rest needs the word lists to apply (`listed`), and, unless the texts share
-    half their words, an answer that is hardly more than a name to something that `asks`, or a plain yes and no.
+    enough words, an answer that is hardly more than a name to something that `asks`, or a plain yes and no.
     """
-    near, longest = _overlap(a, b) >= COMPARABLE_OVERLAP, max(len(a.lows), len(b.lows))
+    longest, shared = max(len(a.lows), len(b.lows)), _overlap(a, b)
     for veto in CONTRADICTIONS:
         found = veto(a, b)
         if found is None or not found.contradicts:
             continue
+        plain = found.kind == "antonym" or longest <= SHORT_WORDS
+        near = shared >= (COMPARABLE_OVERLAP if plain else SAME_BUT_FOR)
         if found.kind in ("number", "date", "unit") or (listed and near):
             return found
         if listed and found.kind == "antonym" and {*found.a, *found.b} & {"yes", "no", "true", "false"}:

@@ -45,7 +45,7 @@ class Rules:
     review_cosine: float = 0.9
     review_lexical: float = 0.7
     same_question: float = 0.9
-    answer_words: float = 0.7
+    answer_words: float = 0.8
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -82,11 +82,17 @@ def dates(a: Features, b: Features) -> Evidence | None:
     >>> differ(dates, "the 1-day RSI", "the 1-week RSI")
     date: 1 day | 1 week
     >>> differ(dates, "the 4h chart", "the 4 hour chart")
+    >>> differ(dates, "the annual rate and the term in months", "the annual rate and the term in years")
+    date: month | year
     """
     if not _same(a.dates, b.dates):
         years_more, years_less = a.dates - b.dates - b.numbers, b.dates - a.dates - a.numbers
         if years_more or years_less:
             return Evidence("date", _spans(years_more), _spans(years_less))
+    if not _same(a.calendar, b.calendar):
+        named_more, named_less = a.calendar - b.calendar, b.calendar - a.calendar
+        if named_more and named_less:
+            return Evidence("date", _spans(named_more), _spans(named_less))
     if a.frames == b.frames and a.spans == b.spans:
         return None
     framed_a, framed_b = a.frames | a.spans, b.frames | b.spans
@@ -241,6 +247,19 @@ def order(a: Features, b: Features) -> Evidence | None:
     return None
 
 
+def assignment(a: Features, b: Features) -> Evidence | None:
+    """The same terms or names and the same two numbers or more, but each other's.
+
+    >>> differ(assignment, "RSI takes 14 bars, MACD 26 and 12", "MACD takes 14 bars, RSI 26 and 12")
+    order: relative strength index, moving average convergence divergence | moving average convergence divergence, \
+relative strength index
+    >>> differ(assignment, "Is BTC above ETH?", "Is ETH above BTC?")
+    """
+    numbers_a, numbers_b = ([tag for tag in f.order if tag.startswith("number ")] for f in (a, b))
+    found = order(a, b)
+    return found if found is not None and len(numbers_a) >= 2 and numbers_a == numbers_b else None
+
+
 def moved(a: Features, b: Features) -> Evidence | None:
     """Words that stand once in each text and have changed places, wherever both texts share nearly all their words.
 
@@ -281,7 +300,18 @@ _NAMED = ("term ", "name ", "not ")
 _SWAPPABLE = (_NAMED, ("number ",), ("word ", "not "))
 VETOES: tuple[Veto, ...] = (numbers, dates, units, negation, terms, tickers, names, symbols, quotes, antonyms, order)
 # What can make two answers exclude each other, the plainest first.
-CONTRADICTIONS: tuple[Veto, ...] = (numbers, dates, units, negation, antonyms, terms, tickers, names, symbols, order)
+CONTRADICTIONS: tuple[Veto, ...] = (
+    numbers,
+    dates,
+    units,
+    negation,
+    antonyms,
+    terms,
+    tickers,
+    names,
+    symbols,
+    assignment,
+)
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "anti", "de")
 
 
