@@ -18,7 +18,7 @@ from orchestration.control.store import stamp
 from orchestration.control.task import Task, fetch
 from orchestration.session.handoff import write as write_handoff
 from orchestration.session.start import claim_of
-from orchestration.session.works import Row, Works
+from orchestration.session.works import SIGHTING, Row, Works
 from orchestration.session.wrap import Wrapping, wrap
 
 FOLDER = ".sessions"
@@ -92,22 +92,25 @@ def rebuild(control: Control, works: Works, claim: Claim, session: Session) -> i
 
 
 def book(control: Control, works: Works, claim: Claim, progress: Progress, after: int) -> int:
-    """Book the unit that a job just yielded; returns the newest row of the ledger that is booked now."""
-    task = fetch(control, claim.task)
-    rows = [row for row in works.rows(task, after) if progress.unit.startswith(row.unit)]
+    """Book the unit that a job just yielded; returns the newest row of the ledger that is booked now.
+
+    Its row is the first of that job which nobody has booked; where another driver runs the same job at the same time,
+    the one that has the unit's name or its figures.
+    """
+    rows = works.rows(fetch(control, claim.task), after)
     left = max(0, progress.total - progress.done)
     with control.transaction():
-        if rows:
-            book_rows(control, claim, rows, left=left)
-        else:  # a unit without a row of its own: a snapshot, a command
-            _book(
-                control,
-                claim,
-                fetch(control, claim.task),
-                [(None, progress.job, progress.unit, progress.counts, 1)],
-                left,
-            )
-    return max([after, *(row.seq for row in rows)])
+        known = booked(control, after)
+        mine = [row for row in rows if row.seq not in known and row.job in (progress.job, SIGHTING)]
+        like = [row for row in mine if progress.unit.startswith(row.unit) or row.counts == dict(progress.counts)]
+        row = next(iter(like or mine), None)
+        if row is not None:
+            book_rows(control, claim, [row], left=left)
+            return row.seq
+        # a unit without a row of its own: a snapshot, a command
+        entry = (None, progress.job, progress.unit, progress.counts, 1)
+        _book(control, claim, fetch(control, claim.task), [entry], left)
+        return after
 
 
 def book_rows(control: Control, claim: Claim, rows: Sequence[Row], *, left: int | None) -> None:

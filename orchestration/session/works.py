@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from embeddings.encoder import Encoder
     from etl.store import Store
 
+SIGHTING = "sighting"  # a unit of ingest that met only known files
 # what a stage's items are, as its rows of the ledger count them
 ITEMS = {
-    "ingest": "files", "sighting": "files", "assess": "pairs", "embed": "texts", "link": "searched",
+    "ingest": "files", SIGHTING: "files", "assess": "pairs", "embed": "texts", "link": "searched",
     "resolve": "changed", "audit": "pairs", "split": "added", "export": "exported", "report": "reports",
 }  # fmt: skip
 LIMITED = {"ingest": "candidates", "embed": "texts"}  # what a task's --limit counts
@@ -135,7 +136,7 @@ class PipelineWorks:
         return self.store.value("SELECT max(seq) FROM ledger") if self._there else 0
 
     def rows(self, task: Task, after: int) -> list[Row]:
-        jobs = {*task.stages, "sighting"} if "ingest" in task.stages else set(task.stages)
+        jobs = {*task.stages, SIGHTING} if "ingest" in task.stages else set(task.stages)
         if not self._there or not jobs:
             return []
         found = self.store.query(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.errors import FencedOffError, MotherlodeError, SettingsError, StoreError
-from orchestration import git, tasks
+from orchestration import git, grades, tasks
 from orchestration.control import Control, holding, sessions
 from orchestration.control.claims import lease_of
 from orchestration.control.sessions import ABANDONED, DIED, WRAPPED, WRAPPING, Session
@@ -24,7 +24,7 @@ from orchestration.session.handoff import usage
 from orchestration.session.handoff import write as write_handoff
 from orchestration.session.start import claim_of
 from orchestration.tasks import CheckFailedError
-from orchestration.tasks.completion import Query
+from orchestration.tasks.completion import REPORTS, Query
 from orchestration.workspace import Workspace
 
 QUEUE = "queue.json"
@@ -140,7 +140,7 @@ def queue(wrapping: Wrapping) -> Result:
     control, session = wrapping.control, wrapping.session
     lease = lease_of(control, str(session.task))
     if lease is None or lease.session != session.name or lease.token != session.token:
-        result: Result = {"task": "given back before"}  # by this step before a crash, or taken over since
+        result = _given_back_before(wrapping, session)
     else:
         try:
             result = _give_back(wrapping, session)
@@ -179,6 +179,22 @@ def write_queue(wrapping: Wrapping) -> None:
     temporary = target.with_name(f".{QUEUE}.new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(target)
+
+
+def _given_back_before(wrapping: Wrapping, session: Session) -> Result:
+    """By this step before a crash, or taken over since. A report that the crash cut off is written from the history."""
+    control, name = wrapping.control, str(session.task)
+    events = [event for event in control.events(name) if event["event"] in ("completed", "graded")]
+    if [event["session"] for event in events[-2:]] != [session.name, None]:
+        return {"task": "given back before"}
+    ended, graded = events[-2], events[-1]
+    progress = {key: ended["detail"][key] for key in ("done", "total", "units", "errors")}
+    row = tasks.details(control, name) | {"progress": progress, "cost": ended["detail"]["cost"], "status": "completed"}
+    row |= {"grade": graded["detail"]["grade"], "finished": ended["at"]}
+    whole = 1.0 if not progress["total"] else min(1.0, progress["done"] / progress["total"])
+    found = grades.Grade(row["grade"], graded["detail"]["points"], (), whole, graded["detail"]["arithmetic"])
+    report = grades.write_report(wrapping.workspace.root / REPORTS, row, found)
+    return {"task": "completed", "grade": found.letter, "report": report.name}
 
 
 def _give_back(wrapping: Wrapping, session: Session) -> Result:
