@@ -233,20 +233,25 @@ class Miner:
 
 def queue_arrived(control: Control, files: list[str]) -> str | None:
     """Queue the ingest of files in the inbox that no unfinished task is to read; returns the task's name."""
-    open_ = [t for t in tasks.listed(control) if "ingest" in t.stages and t.status not in (COMPLETED, SKIPPED)]
-    named: set[str] = set()
-    for task in open_:
-        given = task.parameters.get("input") or [inputs.INBOX]
-        wanted = [given] if isinstance(given, str) else given
-        found = inputs.matching(wanted, control.root, sessions=task.parameters.get("sessions"))
-        named |= {path.relative_to(control.root).as_posix() for path in found if path.is_relative_to(control.root)}
-    fresh = [name for name in files if name not in {glob.escape(known) for known in named}]
-    if not fresh:
-        return None
-    task_name = f"inbox_{control.now():%Y%m%dT%H%M%SZ}"
-    about = f"Read {len(fresh):,} files that came into the inbox"
-    tasks.add(control, tasks.Spec(task_name, about, 2, "ingest", {"input": fresh}), actor="etl mine")
+    with control.transaction():  # of several drivers that look at the same time one queues them
+        named = {glob.escape(name) for task in tasks.listed(control) for name in _reads(control, task)}
+        fresh = [name for name in files if name not in named]
+        task_name = f"inbox_{control.now():%Y%m%dT%H%M%SZ}"
+        if not fresh or control.value("SELECT 1 FROM tasks WHERE task = ?", (task_name,)):
+            return None
+        about = f"Read {len(fresh):,} files that came into the inbox"
+        tasks.add(control, tasks.Spec(task_name, about, 2, "ingest", {"input": fresh}), actor="etl mine")
     return task_name
+
+
+def _reads(control: Control, task: Task) -> Iterator[str]:
+    if "ingest" not in task.stages or task.status in (COMPLETED, SKIPPED):
+        return
+    given = task.parameters.get("input") or [inputs.INBOX]
+    patterns = [given] if isinstance(given, str) else given
+    for path in inputs.matching(patterns, control.root, sessions=task.parameters.get("sessions")):
+        if path.is_relative_to(control.root):
+            yield path.relative_to(control.root).as_posix()
 
 
 def _by_hand(task: Task) -> str | None:
