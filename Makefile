@@ -34,7 +34,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/path.py
 
 torture: .venv/dev.stamp
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest tests/torture -m torture
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -m torture
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --wheel

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,5 +74,24 @@ def test_a_killed_run_goes_on_to_the_same_release(point: str, tmp_path: Path, un
     assert etl(root) == 0
     assert release(root) == undisturbed
     assert [p.name for p in (root / "exports").iterdir() if p.is_dir()] == ["v0001"]
+    with Store.open(root, write=True) as store:
+        assert [c for c in store_checks(store) if not c.ok] == []
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(40))
+def test_a_run_killed_again_and_again_at_random_ends_in_the_same_release(
+    seed: int, tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    rng, root = random.Random(seed), tmp_path / "ws"
+    for _ in range(200):
+        command = [sys.executable, "-m", "orchestration", "run", str(EXAMPLES), "--model", "hash", "-w", str(root)]
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.2, 3.0))
+        child.kill()
+        if child.wait() == 0:
+            break
+    assert etl(root) == 0
+    assert release(root) == undisturbed
     with Store.open(root, write=True) as store:
         assert [c for c in store_checks(store) if not c.ok] == []
