@@ -49,10 +49,10 @@ class Check:
 
 
 def doctor(workspace: Workspace) -> list[Check]:
-    """Everything that can be checked without changing anything."""
+    """Everything that can be checked. The store is opened as a writer does, so that the live state is seen."""
     found = [_settings(workspace), *environment(workspace.root)]
     file = workspace.root / "motherlode.duckdb"
-    if not file.exists():
+    if not file.exists() and not (workspace.root / f"{file.name}.mark").exists():
         return [*found, Check("store", True, f"none at {file} yet; 'etl run' makes one")]
     try:
         with workspace.store(write=True) as store:

@@ -152,7 +152,9 @@ def _figures(pipeline: Pipeline, **more: int) -> dict[str, Any]:
     data["not_read"] = store.query(
         "SELECT path, state, reason, evidence FROM deliveries WHERE state IN ('refused', 'unmapped') ORDER BY path"
     ).to_dicts()
-    newest = store.query("SELECT version, manifest FROM releases ORDER BY version DESC LIMIT 1").rows()
+    newest = store.query(
+        "SELECT version, manifest FROM releases ORDER BY length(version) DESC, version DESC LIMIT 1"
+    ).rows()
     data["release"] = str(pipeline.workspace.exports / newest[0][0]) if newest else None
     data["left_out"] = json.loads(newest[0][1])["counts"].get("left_out", {}) if newest else {}
     return data

@@ -160,7 +160,7 @@ def default_quotas() -> dict[str, Quota]:
 class StoreLimits(Section, frozen=True):
     """What the database may use."""
 
-    memory_limit: Annotated[str, Meta(description="of DuckDB")] = "4GB"
+    memory_limit: Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="of DuckDB")] = "4GB"
     threads: Annotated[int, Meta(ge=1, description="of DuckDB")] = 2
     wait_s: Annotated[float, Meta(ge=0, description="seconds to wait for another writer")] = 30.0
 

@@ -240,3 +240,30 @@ def test_undo_keeps_both_and_withdrawing_it_restores_the_merge(
     assert call(capsys, "resolve", "-w", copy)[0] == 0
     with Store.open(copy) as store:
         assert store.query("SELECT * FROM decisions ORDER BY key").equals(before)
+
+
+def test_sums_hold_while_a_later_stage_is_pending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "ws"
+    assert call(capsys, "run", EXAMPLES / "droid", "--model", "hash", "-w", root)[0] == 0
+    code, out, _ = call(capsys, "run", EXAMPLES / "zai", "--model", "hash", "--until", "resolve", "-w", root)
+    assert code == 0
+    assert "DOES NOT ADD UP" not in out
+    assert call(capsys, "snapshot", "create", "-w", root)[0] == 0
+    assert all(json.loads(call(capsys, "status", "--json", "-w", root)[1])["adds_up"].values())
+
+
+def test_readers_see_what_was_restored(workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    root = tmp_path / "ws"
+    assert call(capsys, "run", EXAMPLES / "droid", "--model", "hash", "-w", root)[0] == 0
+    before = json.loads(call(capsys, "status", "--json", "-w", root)[1])
+    assert call(capsys, "run", EXAMPLES / "zai", "--model", "hash", "-w", root)[0] == 0
+    assert call(capsys, "snapshot", "restore", before["snapshot"], "-w", root)[0] == 0
+    assert json.loads(call(capsys, "status", "--json", "-w", root)[1])["pairs"] == before["pairs"]
+    (root / "motherlode.duckdb").unlink()
+    assert call(capsys, "doctor", "-w", root)[0] == 1
+
+
+def test_a_folder_that_does_not_exist_is_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "rejects", "export", "no/such/folder/x.jsonl", "-w", workspace)
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1

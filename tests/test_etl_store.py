@@ -313,3 +313,16 @@ def python(script: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_sheet_or_mark_that_was_cut_short_is_named_not_a_traceback(tmp_path: Path) -> None:
+    with Store.open(tmp_path, write=True) as store:
+        add(store)
+        first = snapshot.create(store)
+        add(store, "v")
+        snapshot.create(store)
+    first.path.with_name(first.path.name + ".json").write_bytes(b"")
+    assert [s.seq for s in snapshot.listed(tmp_path / "snapshots")] == [2]
+    (tmp_path / "motherlode.duckdb.mark").write_bytes(b"")
+    with pytest.raises(StoreDamagedError, match="cut short"):
+        Store.open(tmp_path, write=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -89,7 +90,10 @@ def confirm(con: duckdb.DuckDBPyConnection, entry: Entry) -> None:
 def write_mark(path: Path, mark: Mark) -> None:
     """Remember the newest commit beside the store, atomically."""
     temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(asdict(mark)), encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(mark)))
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
@@ -97,7 +101,13 @@ def read_mark(path: Path) -> Mark:
     """The remembered commit; seq 0 where none was remembered."""
     if not path.exists():
         return Mark(0, "")
-    return Mark(**json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return Mark(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise StoreDamagedError(
+            f"{path} is cut short or altered ({error}). If 'etl snapshot verify' and your files are whole, delete it: "
+            "it only remembers how many units were committed"
+        ) from error
 
 
 def check_mark(con: duckdb.DuckDBPyConnection, mark: Mark, store: Path) -> None:

@@ -86,7 +86,7 @@ def create(store: Store, *, keep: bool = False) -> Snapshot:
 def listed(folder: Path) -> list[Snapshot]:
     """The complete snapshots, newest first. A database without a sheet was cut short and is not one."""
     sheets = sorted(folder.glob("*.duckdb.json"), reverse=True) if folder.is_dir() else []
-    found = [_read_sheet(sheet) for sheet in sheets]
+    found = [snapshot for sheet in sheets if (snapshot := _read_sheet(sheet)) is not None]
     return sorted((s for s in found if s.path.exists()), key=lambda s: (s.created, s.seq), reverse=True)
 
 
@@ -222,7 +222,11 @@ def _write_sheet(snapshot: Snapshot) -> None:
     temporary.replace(_sheet(snapshot.path))
 
 
-def _read_sheet(sheet: Path) -> Snapshot:
-    content = json.loads(sheet.read_text(encoding="utf-8"))
-    content |= {"path": sheet.parent / content["path"], "created": datetime.fromisoformat(content["created"])}
-    return Snapshot(**content)
+def _read_sheet(sheet: Path) -> Snapshot | None:
+    """None for a sheet that was cut short: its database is not known to be whole."""
+    try:
+        content = json.loads(sheet.read_text(encoding="utf-8"))
+        content |= {"path": sheet.parent / content["path"], "created": datetime.fromisoformat(content["created"])}
+        return Snapshot(**content)
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -89,9 +89,12 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"etl: {error}", err=True)
         return MENDABLE
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno != errno.ENOSPC and not isinstance(
+            error, FileNotFoundError | PermissionError | IsADirectoryError
+        ):
             raise
-        typer.echo(f"etl: the disk is full: {error}. Make room, then run the same command again", err=True)
+        full = "the disk is full: " if error.errno == errno.ENOSPC else ""
+        typer.echo(f"etl: {full}{error}. Mend that, then run the same command again", err=True)
         return MENDABLE
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()

@@ -59,6 +59,8 @@ def restore(context: typer.Context, name: Name = None) -> None:
     root = console.workspace.root
     found = snapshot.find(root / "snapshots", name)
     former = snapshot.restore(Store.damaged(root / FILE), found)
+    with console.workspace.store(write=True) as store:
+        snapshot.create(store)  # readers take the newest snapshot: it must be of the restored state
     console.emit(
         {"restored": found.name, "former": former and str(former)},
         f"restored {found.name}" + (f"; the former store is {former.name}" if former else ""),
