@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,10 @@ def registered(con: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Iterat
         con.register(name, frame)
     try:
         yield
-    finally:
-        for name in frames:
-            con.unregister(name)
+    except BaseException:
+        with suppress(duckdb.Error):  # in an aborted transaction nothing works; the next registration replaces them
+            for name in frames:
+                con.unregister(name)
+        raise
+    for name in frames:
+        con.unregister(name)

@@ -255,15 +255,20 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._guard:
-            if self._con is None:
-                self._con = self._take()
-            self._busy += 1
             try:
-                yield self._con
-            finally:
-                self._busy -= 1
-                if self._lock is not None and self.snapshot is None and self._busy == 0:
-                    self._maybe_let_go()
+                if self._con is None:
+                    self._con = self._take()
+                self._busy += 1
+                try:
+                    yield self._con
+                finally:
+                    self._busy -= 1
+                    if self._lock is not None and self.snapshot is None and self._busy == 0:
+                        self._maybe_let_go()
+            except (RuntimeError, duckdb.Error) as error:
+                if "nterrupted" in str(error):  # DuckDB makes an error of its own of a Ctrl-C inside a query
+                    raise KeyboardInterrupt from error
+                raise
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         if self.snapshot is not None:
