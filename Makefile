@@ -17,6 +17,11 @@ WORKSPACE ?= workspace
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+.venv-peers/stamp: benchmarks/peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/peers.txt
+	touch $@
+
 run: .venv/run.stamp
 	$(BIN)/etl --workspace $(WORKSPACE) run examples/deliveries
 
@@ -30,7 +35,7 @@ lint: .venv/dev.stamp
 types: .venv/dev.stamp
 	$(BIN)/mypy
 
-bench: .venv/dev.stamp
+bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/path.py
 
 torture: .venv/dev.stamp
@@ -40,4 +45,4 @@ wheel: .venv/dev.stamp
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WORKSPACE)
+	rm -rf .venv .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WORKSPACE)
