@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from etl.detect.format import Format, Refusal
-from etl.detect.mapping import Mapping, by_names
-from etl.detect.outline import Outline
 from etl.read.limits import Limits
 from etl.read.reading import CANDIDATES, REJECTS, Reading
-from etl.shapes import recognise, shape_named
+from etl.shapes import shape_named
 from etl.shapes.base import Batch, Match, Reject, as_is
 from etl.shapes.build import build
 from etl.shapes.forms.base import OWN
 
 CHUNK = 50_000  # records
-Recognise = Callable[[Outline], Match | Refusal | None]
 
 
 @dataclass(slots=True)
@@ -60,24 +56,6 @@ class Refused(Exception):  # noqa: N818 - no error: it carries a decision out of
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
-
-
-def recogniser(mapping: dict[str, str] | None) -> Recognise:
-    """The rules, or, with a mapping by a person, just that mapping wherever its columns stand."""
-    if mapping is None:
-        return recognise
-
-    def as_told(outline: Outline) -> Match | None:
-        if not {mapping["question"], mapping["answer"]} <= outline.columns.keys():
-            return None
-        named = by_names(outline)
-        taken = set(mapping.values())
-        rest = {ours: theirs for ours, theirs in named.fields.items() if theirs not in taken and ours not in mapping}
-        rest = {ours: theirs for ours, theirs in rest.items() if ours not in ("question", "answer")}
-        also = {ours: names for ours, names in named.also.items() if ours in rest}
-        return Match("mapped", Mapping(rest | mapping, 1.0, ("mapping given by a person",), also))
-
-    return as_told
 
 
 def format_of(container: str, encoding: str, match: Match, shape: str | None = None, **more: object) -> Format:

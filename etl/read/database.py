@@ -10,17 +10,18 @@ from etl.detect.format import Format, Refusal
 from etl.detect.names import NAMES, plain
 from etl.detect.outline import SAMPLE, Outline
 from etl.detect.strict_json import canonical
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.bases import ROWID, Base, Row, Table, open_base
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.shapes.base import Batch, Match
 
 _NAMING = ("name", "title", "label")
 
 
-def read_database(data: bytes, kind: str, recognise: Recognise, limits: Limits) -> Reading:
+def read_database(data: bytes, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a whole base. Tables that hold no pairs are named in the evidence."""
     with tempfile.TemporaryDirectory(prefix="etl-base-") as folder:
         copy = Path(folder) / f"copy.{kind}"
@@ -29,7 +30,7 @@ def read_database(data: bytes, kind: str, recognise: Recognise, limits: Limits) 
             return _read(base, kind, recognise, limits)
 
 
-def _read(base: Base, kind: str, recognise: Recognise, limits: Limits) -> Reading:
+def _read(base: Base, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
     known = Format(kind, "binary", "unknown", {}, 1.0)
     tables = base.tables()
     assembly, matches, refusals = Assembly(limits), {}, []

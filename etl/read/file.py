@@ -11,20 +11,24 @@ from pathlib import Path
 from etl.detect.container import container
 from etl.detect.encoding import decode
 from etl.detect.format import Format, Refusal
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, MotherlodeError
 from etl.read.archive import ARCHIVE
-from etl.read.assemble import Recognise, Refused, recogniser
+from etl.read.assemble import Refused
 from etl.read.compressed import SUFFIX, decompress
 from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.read.table_text import read_table
 from etl.read.zips import zip_kind
 
 
-def read(path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None) -> Reading:
+def read(
+    path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None, salvage: bool = False
+) -> Reading:
     """Read one delivery. Bad content is refused, never raised; `mapping` (our field -> the sender's name) is a person's
-    and wins over what the content suggests. Raises DeliveryError when the path cannot be opened."""
+    and wins over what the content suggests; with `salvage` broken JSON gives what stands before the break. Raises
+    DeliveryError when the path cannot be opened."""
     limits = limits or Limits()
     try:
         size = path.stat().st_size
@@ -33,17 +37,24 @@ def read(path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits
         data = path.read_bytes()
     except OSError as error:
         raise DeliveryError(f"{path} cannot be read: {error.strerror or error}") from error
-    return read_bytes(data, mapping=mapping, limits=limits)
+    return read_bytes(data, mapping=mapping, limits=limits, salvage=salvage)
 
 
-def read_bytes(data: bytes, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None) -> Reading:
+def read_bytes(
+    data: bytes, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None, salvage: bool = False
+) -> Reading:
     """Read the bytes of one delivery; nothing is raised for what they hold."""
-    limits = limits or Limits()
     if mapping is not None and not {"question", "answer"} <= mapping.keys():
         return Reading.refused("mapping_does_not_fit", "a mapping names at least question and answer")
+    recognise = Recogniser(dict(mapping) if mapping is not None else None, salvage)
+    return read_as(data, recognise, limits=limits or Limits())
+
+
+def read_as(data: bytes, recognise: Recogniser, *, limits: Limits) -> Reading:
+    """Read bytes with a recogniser, which afterwards knows the outline that decided."""
     try:
         with _without_collector():
-            reading = _read(data, recogniser(dict(mapping) if mapping is not None else None), limits)
+            reading = recognise.sign(_read(data, recognise, limits))
     except Refused as stop:
         return Reading.of(stop.refusal)
     except MemoryError:
@@ -51,18 +62,15 @@ def read_bytes(data: bytes, *, mapping: Mapping[str, str] | None = None, limits:
     except RecursionError:
         return Reading.refused("too_deep", "nested more deeply than can be followed")
     except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)) or not _is_content(error):
+        if isinstance(error, (KeyboardInterrupt, SystemExit, MotherlodeError)) or not _is_content(error):
             raise
         evidence = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return Reading.refused("unreadable", evidence)
-    if (
-        mapping is not None
-        and reading.refusal is not None
-        and reading.format is not None
-        and not reading.format.mapping
-    ):
-        said = ", ".join(f"{ours} = {theirs}" for ours, theirs in mapping.items())
-        return Reading.refused("mapping_does_not_fit", f"no records with {said}; {reading.refusal.evidence}")
+    made = reading.format
+    if recognise.mapping is not None and reading.refusal is not None and made is not None and not made.mapping:
+        said = ", ".join(f"{ours} = {theirs}" for ours, theirs in recognise.mapping.items())
+        evidence = f"no records with {said}; {reading.refusal.evidence}"
+        return Reading.refused("mapping_does_not_fit", evidence, format=made)
     return reading
 
 
@@ -83,7 +91,7 @@ def _is_content(error: BaseException) -> bool:
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
-def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+def _read(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
     kind = container(data)
     if isinstance(kind, Refusal):
         return Reading.of(kind)
@@ -107,7 +115,7 @@ def _read(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
     return read_table(text, recognise, limits)
 
 
-def _read_zip(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+def _read_zip(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
     """A workbook is read. The members of an archive are deliveries of their own, which are unpacked first."""
     kind = zip_kind(data)
     if isinstance(kind, Refusal):
@@ -121,7 +129,7 @@ def _read_zip(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
     return Reading.refused("unsupported_shape", f"{kind}: begins with {data[:8]!r}")
 
 
-def _read_compressed(data: bytes, kind: str, recognise: Recognise, limits: Limits) -> Reading:
+def _read_compressed(data: bytes, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
     """Read what a compressed file holds; its container is then `jsonl.gz` and the like."""
     inside = decompress(data, kind, limits)
     if isinstance(inside, Refusal):

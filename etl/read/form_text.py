@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etl import shapes
 from etl.detect.encoding import Text
 from etl.detect.format import Format, Refusal
 from etl.detect.mapping import Mapping
 from etl.detect.outline import SAMPLE, Outline
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.json_text import digest, read_tree
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.shapes.base import Batch, Match
 from etl.shapes.forms import OWN, Answer, Form, Found, Tree, first
 
 
 def read_form(
-    forms: tuple[Form, ...], decoded: str, text: Text, recognise: Recognise, limits: Limits
+    forms: tuple[Form, ...], decoded: str, text: Text, recognise: Recogniser, limits: Limits
 ) -> Reading | None:
     """Read a text in the first of these forms that it has; None where it has none of them, or where a person's mapping
     names columns that the form has not."""
     found: Answer = first(forms, decoded)
     if found is None:
         return None
-    told = recognise is not shapes.recognise
+    told = recognise.told
     container = "text" if isinstance(found, Refusal) else found.container
     unknown = Format(container, text.encoding, "unknown", {}, text.confidence, text.evidence)
     if isinstance(found, Refusal):
@@ -43,8 +43,9 @@ def read_form(
     return assembly.reading(replace(made, evidence=text.evidence + made.evidence))
 
 
-def _match(found: Found, recognise: Recognise, *, told: bool) -> Match | Refusal | None:
+def _match(found: Found, recognise: Recogniser, *, told: bool) -> Match | Refusal | None:
     if found.doubt is not None and not told:
+        recognise(Outline.of([record.values for record in found.records[:SAMPLE]]))  # it signs the delivery
         return found.doubt
     if found.mapping is not None and not told:
         match: Match | Refusal | None = Match(OWN, found.mapping)

@@ -13,9 +13,10 @@ import msgspec
 from etl.detect.encoding import Text
 from etl.detect.format import Format, Refusal
 from etl.detect.strict_json import DECODER, BrokenJsonError, canonical, may_have_duplicates, members, parse
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.shapes.bare import question_keys, why_none
 from etl.shapes.base import Batch, Match, shorten
 from etl.shapes.tree import ITEM, Plan, leaves, plan
@@ -24,7 +25,7 @@ _PROBE = 50  # lines looked at to tell JSON lines from one JSON text
 _FLAT = (ITEM,)
 
 
-def read_json(text: Text, recognise: Recognise, limits: Limits) -> Reading:
+def read_json(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a JSON text or JSON lines."""
     if _is_lines(text.data):
         return _read_lines(text, recognise, limits)
@@ -83,7 +84,7 @@ def _is_lines(data: bytes) -> bool:
     return len(lines) > 1 and whole >= 0.5 * len(lines) and not (lines[0] == b"[" or lines[0].endswith(b","))
 
 
-def read_tree(tree: Any, text: Text, recognise: Recognise, limits: Limits, *, container: str = "json") -> Reading:
+def read_tree(tree: Any, text: Text, recognise: Recogniser, limits: Limits, *, container: str = "json") -> Reading:
     """Read what a JSON text holds, or any other container of the same trees."""
     if question_keys(tree):
         tree = [{"question": question, "answer": answer} for question, answer in tree.items()]
@@ -124,7 +125,7 @@ def _add_leaves(assembly: Assembly, found: Plan, tree: Any, prefix: str) -> None
         assembly.add(batch, found.matches[kind])
 
 
-def _read_lines(text: Text, recognise: Recognise, limits: Limits) -> Reading:
+def _read_lines(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
     assembly, found, refusal = Assembly(limits), None, None
     for numbers, lines in _chunks(text.data):
         values, kept = _decode(numbers, lines, assembly)

@@ -10,14 +10,15 @@ import polars as pl
 from etl.detect.format import Format, Refusal
 from etl.detect.outline import SAMPLE, Outline
 from etl.detect.strict_json import canonical
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.shapes.base import Batch, Match
 
 
-def read_parquet(data: bytes, kind: str, recognise: Recognise, limits: Limits) -> Reading:
+def read_parquet(data: bytes, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a file of columns whole; polars panics on some broken ones, which the caller catches."""
     frame = _frame(data, kind)
     kind = "arrow" if kind == "arrow_stream" else kind

@@ -15,10 +15,11 @@ from etl.detect.delimited import is_header, names_of
 from etl.detect.format import Format, Refusal
 from etl.detect.outline import SAMPLE, Outline
 from etl.detect.strict_json import canonical
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.read.zips import BROKEN, measure, stream
 from etl.shapes.base import Batch, Inherited, Match
 
@@ -30,7 +31,7 @@ _OVERLAP = 1000  # bytes; longer than what one match can be
 Cells = list[str | None]
 
 
-def read_sheets(data: bytes, recognise: Recognise, limits: Limits) -> Reading:
+def read_sheets(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a workbook. Sheets that hold no pairs are named in the details."""
     if too_much := _look(data, limits):
         return Reading.of(too_much)

@@ -9,16 +9,17 @@ from etl.detect.encoding import Text
 from etl.detect.format import Format, Refusal
 from etl.detect.outline import SAMPLE, Outline
 from etl.detect.plain_text import late_form
-from etl.read.assemble import CHUNK, Assembly, Recognise, format_of
+from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.form_text import read_form
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
+from etl.read.recogniser import Recogniser
 from etl.shapes.base import Batch, Match, shorten
 from etl.shapes.forms import EARLY, LATE
 
 
-def read_table(text: Text, recognise: Recognise, limits: Limits) -> Reading:
+def read_table(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
     """Read CSV, TSV and the like, and the forms of text and markup; other text is refused by its name."""
     decoded = text.data.decode("utf-8")
     if (form := read_form(EARLY, decoded, text, recognise, limits)) is not None:
