@@ -14,12 +14,12 @@ from typing import Any
 import polars as pl
 
 from etl.errors import MotherlodeError, NotFoundError
-from etl.resolve.pins import BOTH_RIGHT, Pins, pair_of, stacks
+from etl.resolve.pins import BOTH_RIGHT, Pin, Pins, pair_of, stacks
 from etl.store import Store
 
 JOB = "override"
 PREFIX = 6
-ADDABLE = ("merge", "keep_both", "survivor", "conflict_settled")
+ADDABLE = ("merge", "keep_both", "conflict", "survivor", "conflict_settled")
 _HEX = re.compile(rf"[0-9a-f]{{{PREFIX},32}}")
 
 
@@ -53,16 +53,18 @@ def find_key(store: Store, prefix: str) -> str:
 def add(store: Store, key: str, other: str, verdict: str, *, who: str, note: str | None = None) -> Outcome:
     """Decide about two pairs.
 
-    `merge`: they are one, whatever the links say. `keep_both`: never merge them, never ask again. `survivor`: in their
-    merge `key` stays. `conflict_settled`: `key` is right. The newest standing decision on two pairs holds.
+    `merge`: they are one, whatever the links say. `keep_both`: never merge them, never ask again. `conflict`: they
+    contradict each other, and stand in the contradiction ledger until settled. `survivor`: in their merge `key` stays.
+    `conflict_settled`: `key` is right. The newest standing decision on two pairs holds.
     """
     if verdict not in ADDABLE:
         raise MotherlodeError(f"{verdict!r} is no decision; known are {', '.join(ADDABLE)}")
     if verdict == "conflict_settled":
         return settle(store, key, other, right=key, who=who, note=note)
     first, second = _two(store, key, other)
-    number = _append(store, first, second, verdict, who, note)
+    number = append(store, first, second, verdict, who=who, note=note)
     says = {
+        "conflict": f"{first[:10]} and {second[:10]} contradict each other; both are kept",
         "merge": f"{first[:10]} and {second[:10]} become one group",
         "keep_both": f"{first[:10]} and {second[:10]} are both kept and not asked about again",
         "survivor": f"{first[:10]} goes before {second[:10]} when they are merged",
@@ -73,10 +75,12 @@ def add(store: Store, key: str, other: str, verdict: str, *, who: str, note: str
 def settle(store: Store, a: str, b: str, *, right: str, who: str, note: str | None = None) -> Outcome:
     """Say which of two contradicting pairs is right: the key of one, or 'both'. The conflict stays on record, settled.
 
-    Raises `NotFoundError` when the two are not in the contradiction ledger.
+    Raises `NotFoundError` when the two are not in the contradiction ledger, and no person put them there.
     """
     first, second = _two(store, a, b)
-    if not store.query("SELECT 1 AS one FROM conflicts WHERE a = ? AND b = ?", list(pair_of(first, second))).height:
+    two = pair_of(first, second)
+    known = store.value("SELECT count(*) FROM conflicts WHERE a = ? AND b = ?", list(two))
+    if not known and not standing(store).by_pair.get(two, Pin(0)).conflict:
         raise NotFoundError(
             f"{first[:10]} and {second[:10]} are not in the contradiction ledger; `etl conflict list` shows what is"
         )
@@ -90,29 +94,45 @@ def settle(store: Store, a: str, b: str, *, right: str, who: str, note: str | No
             )
         first, second = chosen, second if chosen == first else first
         words = "key right"  # said outright, so that no note of a person can read like the other kind
-    number = _append(store, first, second, "conflict_settled", who, f"{words}: {note}" if note else words)
+    said = f"{words}: {note}" if note else words
+    number = append(store, first, second, "conflict_settled", who=who, note=said)
     says = "both are right" if right == "both" else f"{first[:10]} is right, {second[:10]} is not"
     return Outcome(f"override {number}: {says}", _data(number, first, second, "conflict_settled") | {"right": right})
 
 
-def undo(store: Store, key: str, *, who: str, note: str | None = None) -> Outcome:
-    """Take the merge of a pair back and keep it so: `keep_both` against its survivor.
+def undo(store: Store, what: str, *, who: str, note: str | None = None) -> Outcome:
+    """Take back what was decided about a pair: its merge, else the one decision of a person that stands on it.
 
-    Raises `NotFoundError` when the pair is not merged. The text says when the pair would next join another one.
+    A merge is undone for good, by `keep_both` against the survivor; the text says when the pair would next join another
+    one. A decision of a person is withdrawn; `what` may also be its id. Raises `NotFoundError` when there is nothing
+    to take back, or more than one thing.
     """
-    merged = find_key(store, key)
-    rows = store.query("SELECT status, survivor FROM decisions WHERE key = ?", [merged]).rows()
+    if what.strip().isdecimal() and len(what.strip()) < PREFIX:
+        return withdraw(store, int(what), who, note)
+    key = find_key(store, what)
+    rows = store.query("SELECT status, survivor FROM decisions WHERE key = ?", [key]).rows()
     if not rows or rows[0][0] != "merged":
-        state = rows[0][0] if rows else "not decided yet"
-        raise NotFoundError(f"{merged[:10]} is not merged (it is {state}), so there is nothing to undo")
+        return _undo_decision(store, key, rows[0][0] if rows else "not decided yet", who=who, note=note)
     survivor = str(rows[0][1])
-    number = _append(store, merged, survivor, "keep_both", who, note)
-    text = f"override {number}: {merged[:10]} is no longer merged into {survivor[:10]}, and will not be again"
-    others = _other_ties(store, merged, survivor)
+    number = append(store, key, survivor, "keep_both", who=who, note=note)
+    text = f"override {number}: {key[:10]} is no longer merged into {survivor[:10]}, and will not be again"
+    others = _other_ties(store, key, survivor)
     if others:
         named = ", ".join(k[:10] for k in others[:3])
         text += f"; it is also the same as {named}, which it may join: undo again to stop that"
-    return Outcome(text, _data(number, merged, survivor, "keep_both") | {"may_join": others})
+    return Outcome(text, _data(number, key, survivor, "keep_both") | {"may_join": others})
+
+
+def _undo_decision(store: Store, key: str, state: str, *, who: str, note: str | None) -> Outcome:
+    """Withdraw the one standing decision on a pair that is not merged."""
+    found = stacks(store.query("SELECT * FROM overrides").rows(named=True))
+    mine = [stack[-1] for two, stack in sorted(found.items()) if stack and key in two]
+    if not mine:
+        raise NotFoundError(f"{key[:10]} is not merged (it is {state}), so there is nothing to undo")
+    if len(mine) > 1:
+        told = ", ".join(f"{row['id']} ({row['verdict']})" for row in mine)
+        raise NotFoundError(f"{key[:10]} is not merged, and several decisions stand on it: {told}; undo one by its id")
+    return withdraw(store, int(mine[0]["id"]), who, note)
 
 
 def withdraw(store: Store, what: int | tuple[str, str], who: str, note: str | None = None) -> Outcome:
@@ -134,7 +154,7 @@ def withdraw(store: Store, what: int | tuple[str, str], who: str, note: str | No
     top = stack[-1]
     if isinstance(what, int) and top["id"] != what:
         raise NotFoundError(f"decision {top['id']} on the same two pairs is newer; withdraw that one first")
-    number = _append(store, top["key"], top["other"], "withdrawn", who, note)
+    number = append(store, top["key"], top["other"], "withdrawn", who=who, note=note)
     text = f"override {number}: {top['verdict']} ({top['id']}) of {two[0][:10]} and {two[1][:10]} is taken back"
     if len(stack) > 1:
         text += f"; {stack[-2]['verdict']} ({stack[-2]['id']}) stands again"
@@ -176,16 +196,20 @@ def _two(store: Store, key: str, other: str) -> tuple[str, str]:
     return first, second
 
 
-def _append(store: Store, key: str, other: str, verdict: str, who: str, note: str | None) -> int:
+def append(store: Store, key: str, other: str, *verdicts: str, who: str, note: str | None = None) -> int:
+    """Write down decisions about two whole keys, in one unit; returns the id of the last. Nothing is looked up."""
     if not who.strip():
         raise MotherlodeError("a decision needs a name: say who decides (--who)")
-    with store.unit(JOB, f"{verdict} {key[:10]} {other[:10]}") as unit:
-        number = int(unit.query("SELECT coalesce(max(id), 0) + 1 AS id FROM overrides").item())
-        unit.execute(
-            "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [number, key, other, verdict, who.strip(), store.now().replace(tzinfo=None), note],
-        )
-        unit.counts["overrides"] = 1
+    at = store.now().replace(tzinfo=None)
+    with store.unit(JOB, f"{' and '.join(verdicts)} {key[:10]} {other[:10]}") as unit:
+        number = int(unit.query("SELECT coalesce(max(id), 0) AS id FROM overrides").item())
+        for verdict in verdicts:
+            number += 1
+            unit.execute(
+                "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [number, key, other, verdict, who.strip(), at, note],
+            )
+        unit.counts["overrides"] = len(verdicts)
     return number
 
 

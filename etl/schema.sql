@@ -155,7 +155,7 @@ CREATE TABLE overrides (
     id      BIGINT PRIMARY KEY,
     key     VARCHAR NOT NULL,
     other   VARCHAR NOT NULL,
-    verdict VARCHAR NOT NULL,                 -- merge | keep_both | conflict_settled | survivor | withdrawn
+    verdict VARCHAR NOT NULL,                 -- merge | keep_both | conflict | conflict_settled | survivor | withdrawn
     who     VARCHAR NOT NULL,
     decided_at TIMESTAMP NOT NULL,
     note    VARCHAR
@@ -184,7 +184,7 @@ CREATE TABLE decisions (
 CREATE TABLE conflicts (
     a        VARCHAR NOT NULL,
     b        VARCHAR NOT NULL,
-    kind     VARCHAR NOT NULL,                -- number | negation | entity | date ...
+    kind     VARCHAR NOT NULL,                -- number | negation | entity | date ... | stated (by a person)
     evidence JSON,                            -- the differing spans
     settled  VARCHAR                          -- the key that a person found right, or 'both'; NULL = open
 );

@@ -9,7 +9,7 @@ import pytest
 
 from etl import Store, Tally, drain, overrides
 from etl.errors import NotFoundError
-from etl.explain import explain, render
+from etl.explain import explain, links, render, render_links
 from etl.resolve import resolve
 
 Add = Callable[[Store, list[dict[str, Any]]], list[str]]
@@ -141,3 +141,25 @@ def test_an_explanation_is_plain_json_and_a_fresh_pair_is_not_decided(
     assert json.loads(json.dumps(data))["verdicts"][0]["evidence"]["veto"]["kind"] == "number"
     [fresh] = add_pairs(store, [{"question": "What is TVL?", "answer": "Total value locked"}])
     assert explain(store, fresh).summary.startswith("not decided yet")
+
+
+def test_links_tell_similarities_verdict_veto_and_what_became_of_the_other(store: Store, keys: list[str]) -> None:
+    found = links(store, keys[0][:8])
+    by_other = {row["other"]: row for row in found["links"]}
+    merged, held_back = by_other[keys[1]], by_other[keys[2]]
+    assert (merged["status"], merged["survivor"], merged["verdict"]) == ("merged", keys[0], "merge")
+    assert (merged["question_cosine"], merged["answer_cosine"], merged["question_lexical"]) == (0.97, 1.0, None)
+    assert (held_back["verdict"], held_back["veto"]["a"] or held_back["veto"]["b"]) == ("review", ["14"])
+    text = render_links(found)
+    assert f"merged into {keys[0][:10]}" in text
+    assert "cosine question 0.9700, answer 1.0000" in text
+    assert "(question: " in text
+    json.dumps(found)
+
+
+def test_links_name_the_decision_of_a_person_and_pairs_that_only_people_tied(store: Store, keys: list[str]) -> None:
+    overrides.add(store, keys[0], keys[3], "merge", who="ann")
+    drain(resolve(store, meter=Tally()))
+    (tied,) = [row for row in links(store, keys[0])["links"] if row["other"] == keys[3]]
+    assert (tied["override"]["verdict"], tied["question_cosine"]) == ("merge", None)
+    assert "no link: a person put them together" in render_links(links(store, keys[3]))

@@ -139,3 +139,35 @@ def test_decisions_without_sense_are_refused(store: Store, keys: list[str]) -> N
     with pytest.raises(MotherlodeError, match="say who decides"):
         overrides.add(store, keys[0], keys[1], "merge", who=" ")
     assert overrides.listed(store).is_empty()
+
+
+def test_a_person_can_call_two_pairs_a_conflict_without_any_link(store: Store, keys: list[str]) -> None:
+    before = decided(store)
+    done = overrides.add(store, keys[0], keys[3], "conflict", who="ann")
+    overrides.settle(store, keys[0], keys[3], right="both", who="ann")  # even before resolve has run
+    decided(store)
+    settled = overrides.conflicts(store, settled=True).filter(pl.col("kind") == "stated")
+    assert settled.select("settled").rows() == [("both",)]
+    overrides.withdraw(store, (keys[0], keys[3]), who="ann")
+    decided(store)
+    assert overrides.conflicts(store).filter(pl.col("kind") == "stated").height == 1
+    overrides.withdraw(store, done.data["id"], who="ann")
+    assert_frame_equal(decided(store), before)
+
+
+def test_a_conflict_takes_two_merged_pairs_apart_and_keeps_both(store: Store, keys: list[str]) -> None:
+    assert status(store, keys[1]) == "merged"
+    overrides.add(store, keys[0], keys[1], "conflict", who="ann")
+    assert status(store, keys[1]) == "kept"
+    assert keys[1] in {*overrides.conflicts(store)["a"], *overrides.conflicts(store)["b"]}
+
+
+def test_undo_takes_back_the_one_decision_that_stands_on_a_pair_or_names_all(store: Store, keys: list[str]) -> None:
+    first = overrides.add(store, keys[3], keys[0], "keep_both", who="ann")
+    assert overrides.undo(store, keys[3], who="bob").data["withdrew"] == first.data["id"]
+    again = overrides.add(store, keys[3], keys[0], "keep_both", who="ann")
+    assert overrides.undo(store, str(again.data["id"]), who="bob").data["withdrew"] == again.data["id"]
+    overrides.add(store, keys[3], keys[0], "keep_both", who="ann")
+    overrides.add(store, keys[3], keys[2], "keep_both", who="ann")
+    with pytest.raises(NotFoundError, match="several decisions stand on it"):
+        overrides.undo(store, keys[3], who="ann")

@@ -159,7 +159,7 @@ EDGES = st.lists(
 )  # fmt: skip
 GRADES = st.lists(st.sampled_from("ABF"), min_size=9, max_size=9)
 OVERRIDES = st.lists(
-    st.tuples(NODE, NODE, st.sampled_from(["merge", "keep_both", "survivor", "withdrawn"])).filter(apart),
+    st.tuples(NODE, NODE, st.sampled_from(["merge", "keep_both", "conflict", "survivor", "withdrawn"])).filter(apart),
     max_size=8,
 )  # fmt: skip
 
@@ -213,7 +213,7 @@ def test_overrides_hold_and_leave_one_survivor_a_group(
 @settings(max_examples=60, deadline=None)
 @given(
     edges=EDGES, grades=GRADES, rows=OVERRIDES, a=st.integers(0, 8), b=st.integers(0, 8),
-    what=st.sampled_from(["merge", "keep_both", "survivor", "conflict_settled"]),
+    what=st.sampled_from(["merge", "keep_both", "conflict", "survivor", "conflict_settled"]),
 )  # fmt: skip
 def test_taking_an_override_back_restores_the_former_decisions_exactly(
     edges: list[tuple[int, int, float, float]], grades: list[str], rows: list[tuple[int, int, str]], a: int, b: int,

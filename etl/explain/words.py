@@ -8,6 +8,7 @@ _SAYS = {
     "kept_conflict": "another pair contradicts it; both are kept",
     "kept_variant": "another pair answers the same question differently; both are kept",
     "kept_override": "a person decided to keep it",
+    "conflict_override": "a person saw that they contradict each other",
     "merged_cosine": "question and answer say the same (vectors, words and vetoes agree)",
     "merged_lexical": "question and answer have nearly the same words",
     "merged_override": "a person decided so",

@@ -120,13 +120,17 @@ def _pinned(judged: pl.DataFrame, pins: Pins, grouping: Grouping) -> pl.DataFram
             verdict, reason = (
                 ("variant", "merge_override_blocked") if two in grouping.blocked else ("merge", "merged_override")
             )
+        elif pin.conflict:
+            verdict, reason = "conflict", reason if verdict == "conflict" else "conflict_override"
         elif pin.keep and verdict in ("merge", "review"):
             verdict, reason = "variant", "kept_override"
         if verdict is None:
             continue
         seen = orjson.loads(row["evidence"]) if row is not None else {}
         evidence = orjson.dumps(seen | {"override": pin.id}).decode("utf-8")
-        kind = row["kind"] if row is not None and verdict == "conflict" else None
+        kind = None
+        if verdict == "conflict":
+            kind = (row and row["kind"]) or "stated"  # a person says so; no rule found what differs
         figures = (row["question_similarity"], row["answer_similarity"]) if row is not None else (None, None)
         rows.append((*two, verdict, reason, evidence, *figures, kind, pin.settled if verdict == "conflict" else None))
     schema = judged.schema | {"settled": pl.String()}

@@ -1,8 +1,9 @@
 """Rows of `overrides` in, what stands between each two pairs out.
 
 The rows of an unordered pair are a stack: `withdrawn` takes the newest standing one back, so that what stood before
-it stands again. A row on top of another replaces it, with two exceptions that people mean when they say it: naming the
-survivor of a forced merge keeps the merge, and keeping both sides of a settled conflict keeps the settlement.
+it stands again. A row on top of another replaces it, with exceptions that people mean when they say it: naming the
+survivor of a forced merge keeps the merge, keeping both sides of a settled conflict keeps the settlement, and settling
+a conflict that a person saw keeps it in the ledger.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-VERDICTS = ("merge", "keep_both", "conflict_settled", "survivor", "withdrawn")
+VERDICTS = ("merge", "keep_both", "conflict", "conflict_settled", "survivor", "withdrawn")
 BOTH_RIGHT = "both right"  # how the note of a settlement begins when neither is wrong
 
 Two = tuple[str, str]
@@ -25,6 +26,7 @@ class Pin:
     id: int
     merge: bool = False
     keep: bool = False
+    conflict: bool = False  # they contradict each other, whatever the rules say; kept apart as well
     prefer: str | None = None  # the key that goes first
     settled: str | None = None  # the key that is right, or 'both'
 
@@ -69,10 +71,12 @@ def _fold(stack: Iterable[Mapping[str, Any]]) -> Pin:
         if verdict == "merge":
             pin = Pin(number, merge=True)
         elif verdict == "keep_both":
-            pin = Pin(number, keep=True, settled=pin.settled)
+            pin = Pin(number, keep=True, conflict=pin.conflict and pin.settled is not None, settled=pin.settled)
+        elif verdict == "conflict":
+            pin = Pin(number, keep=True, conflict=True)
         elif verdict == "survivor":
-            pin = replace(pin, id=number, keep=False, settled=None, prefer=row["key"])
+            pin = replace(pin, id=number, keep=False, conflict=False, settled=None, prefer=row["key"])
         else:
             both = (row["note"] or "").startswith(BOTH_RIGHT)
-            pin = Pin(number, keep=True, settled="both" if both else row["key"])
+            pin = Pin(number, keep=True, conflict=pin.conflict, settled="both" if both else row["key"])
     return pin

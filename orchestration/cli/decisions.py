@@ -1,4 +1,4 @@
-"""`etl explain`, `etl undo`, `etl conflict`, `etl override`: why a row stands where it stands, and changing it."""
+"""`etl explain`, `links`, `undo`, `conflict`, `override`: why a row stands where it stands, and changing it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ Note = Annotated[str | None, typer.Option(help="Why; kept with the decision.")]
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(explain)
+    app.command()(links)
     app.command()(undo)
 
 
@@ -35,8 +36,23 @@ def explain(
     console.emit(found.to_dict(), explaining.render(found))
 
 
-def undo(context: typer.Context, key: Key, who: Who = "user", note: Note = None) -> None:
-    """Take the merge of a pair back and keep it so; `etl override withdraw` restores the former decision."""
+def links(context: typer.Context, key: Key) -> None:
+    """All links of a pair: similarities by each method, verdict, the veto that fired, and what became of the other."""
+    from etl import explain as explaining
+
+    console = state(context)
+    with console.workspace.store() as store:
+        found = explaining.links(store, key)
+    console.emit(found, explaining.render_links(found))
+
+
+def undo(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="A key, or its first six digits or more; or the id of a decision.")],
+    who: Who = "user",
+    note: Note = None,
+) -> None:
+    """Take back a merge and keep it so, or a person's decision; `etl calibrate --undo` takes thresholds back."""
     from etl import overrides
     from orchestration.runs import change
 
@@ -99,7 +115,7 @@ def add(
     context: typer.Context,
     key: Key,
     other: Key,
-    verdict: Annotated[str, typer.Option(help="merge, keep_both or survivor (KEY goes first).")],
+    verdict: Annotated[str, typer.Option(help="merge, keep_both, conflict or survivor (KEY goes first).")],
     who: Who = "user",
     note: Note = None,
 ) -> None:
