@@ -22,6 +22,9 @@ from orchestration.workspace import FOLDERS, Workspace
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
+    from etl.ingest import Sessions
+    from etl.ingest.sessions import Peeked
+    from etl.read import Reader
     from etl.store import Store
 
 STAGES = ("ingest", "assess", "embed", "link", "resolve", "audit", "split", "export", "report", "snapshot")
@@ -56,7 +59,10 @@ class Pipeline:
     device: str | None = None
     batch_size: int | None = None
     sender: str | None = None
+    sessions: str | None = None
     meter: Meter = field(default_factory=Tally)
+    peeked: Peeked = field(default_factory=dict)
+    scratch: Path | None = None
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -66,6 +72,22 @@ class Pipeline:
         embed = self.workspace.settings.embed
         path = Path(embed.path) if embed.path and self.model is None else None
         return open_encoder(self.model or embed.model, path=path, device=(self.device or embed.device) or None)
+
+    @cached_property
+    def chosen(self) -> Sessions | None:
+        """Which files `sessions` lets through; None where it was not given."""
+        from etl.ingest import Sessions
+        from orchestration.control.inputs import session_numbers
+
+        wanted = None if self.sessions is None else frozenset(session_numbers(self.sessions))
+        return None if wanted is None else Sessions(wanted, self.store, self.reader, self.peeked)
+
+    def reader(self) -> Reader:
+        """A reader of deliveries under the limits of the settings."""
+        from etl.read import Reader
+
+        read = self.workspace.settings.read
+        return Reader(timeout_s=read.timeout_s, memory_mb=read.memory_mb)
 
     @cached_property
     def vectors_recipe(self) -> str:
@@ -145,14 +167,14 @@ class Pipeline:
 
     def _ingest(self) -> Stage:
         from etl import ingest
-        from etl.read import Reader
 
         read, root = self.workspace.settings.read, self.workspace.root
         ours = [root / name for name in (*FOLDERS, "etl.toml") if name != "inbox"]
         options: dict[str, Any] = {"root": root, "aliases": read.aliases, "mappings": read.mappings, "skip": ours}
+        options["choose"] = self.chosen and self.chosen.choose
 
         def job() -> Iterator[Progress]:
-            with Reader(timeout_s=read.timeout_s, memory_mb=read.memory_mb) as reader:
+            with self.reader() as reader:
                 yield from ingest.ingest(
                     self.store,
                     self.paths,
@@ -162,6 +184,7 @@ class Pipeline:
                     unpack=reader.unpack,
                     sender=self.sender,
                     limit=self.limit,
+                    scratch=self.scratch,
                     **options,
                 )
 

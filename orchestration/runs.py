@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ def run_path(
     device: str | None = None,
     batch_size: int | None = None,
     sender: str | None = None,
+    sessions: str | None = None,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
@@ -51,8 +53,9 @@ def run_path(
     chosen = _paths(workspace, paths)
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
-            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender
-        )
+            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
+            sessions=sessions,
+        )  # fmt: skip
         totals = {}
         for stage in pipeline.stages(until):
             if stage.name not in ("ingest", "snapshot") and not store.value("SELECT count(*) FROM pairs"):
@@ -61,6 +64,7 @@ def run_path(
                 _announce(pipeline, stage.pending(), say)
             totals[stage.name] = pipeline.drain(stage, watcher=watcher)
         data = _figures(pipeline, new=totals["ingest"]["new"], duplicates=totals["ingest"]["duplicates"])
+        data |= _left_alone(pipeline)
     worked = any(sum(c.values()) for name, c in totals.items() if name != "snapshot")
     data |= {"seconds": round(clock() - started, 2), "changed": worked}
     return Result(data, _summary(workspace, data, changed=worked), _incomplete(data))
@@ -76,6 +80,7 @@ def run_stage(
     device: str | None = None,
     batch_size: int | None = None,
     sender: str | None = None,
+    sessions: str | None = None,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
 ) -> Result:
@@ -83,16 +88,17 @@ def run_stage(
     chosen = _paths(workspace, paths) if name == "ingest" else ()
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
-            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender
-        )
+            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
+            sessions=sessions,
+        )  # fmt: skip
         stage = pipeline.stage(name)
         if name == "embed":
             _announce(pipeline, stage.pending(), say)
         done = pipeline.drain(stage, watcher=watcher)
         pipeline.drain(pipeline.stage("snapshot"))
-        data = _figures(pipeline) | {"stage": name, **done}
+        data = _figures(pipeline) | {"stage": name, **done} | _left_alone(pipeline)
     said = ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in done.items() if value) or "nothing to do"
-    return Result(data, "\n".join([f"{name}: {said}", *_not_read(data)]), _incomplete(data))
+    return Result(data, "\n".join([f"{name}: {said}", *_other_sessions(data), *_not_read(data)]), _incomplete(data))
 
 
 def estimate(workspace: Workspace, *, model: str | None, device: str | None, batch_size: int | None) -> Result:
@@ -160,6 +166,18 @@ def _figures(pipeline: Pipeline, **more: int) -> dict[str, Any]:
     return data
 
 
+def _left_alone(pipeline: Pipeline) -> dict[str, Any]:
+    """The files that `--sessions` left out, and why."""
+    return {} if pipeline.chosen is None else {"left_alone": dict(pipeline.chosen.left)}
+
+
+def _other_sessions(data: Mapping[str, Any]) -> list[str]:
+    said = Counter(data.get("left_alone", {}).values())
+    if "left_alone" not in data:
+        return []
+    return ["left alone: " + (", ".join(f"{n:,} files {why}" for why, n in sorted(said.items())) or "no file")]
+
+
 def _incomplete(data: Mapping[str, Any]) -> bool:
     return bool(data["not_read"] or data["rejected"])
 
@@ -189,7 +207,7 @@ def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) ->
         lines.append(f"report  {workspace.given / 'reports' / 'report.html'}")
     wrong = [name for name, holds in data["adds_up"].items() if not holds]
     lines += [f"DOES NOT ADD UP: {name} ('etl doctor' looks closer)" for name in wrong]
-    return "\n".join([*lines, *_not_read(data)])
+    return "\n".join([*lines, *_other_sessions(data), *_not_read(data)])
 
 
 def _not_read(data: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -470,14 +471,48 @@ def test_links_out_of_the_workspace_are_not_followed(store: Store, tmp_path: Pat
     (ws.inbox / "loop").symlink_to(ws.inbox)
     os.mkfifo(ws.inbox / "pipe")
     ws.run(store)
-    assert deliveries(store).height == 1
-    states = {row["path"]: row["reason"] or row["state"] for row in inbox(store, ws.inbox).to_dicts()}
-    assert states == {
-        "inbox/in.jsonl": "known",
+    barred = {
+        "inbox/loop": "folder_loop",
         "inbox/nowhere.jsonl": "broken_link",
         "inbox/out.jsonl": "link_leaves_workspace",
-        "inbox/real.jsonl": "known",
+        "inbox/pipe": "not_a_file",
     }
+    states = {row["path"]: row["reason"] or row["state"] for row in inbox(store, ws.inbox).to_dicts()}
+    assert states == barred | {"inbox/in.jsonl": "known", "inbox/real.jsonl": "known"}
+    refused = deliveries(store).filter(pl.col("state") == "refused")
+    assert dict(refused.select("path", "reason").iter_rows()) == barred
+    assert ws.run(store) == {}
+    for name in ("loop", "nowhere.jsonl", "out.jsonl"):
+        (ws.inbox / name).unlink()
+    assert ws.run(store) == {"barred": 0, "cleared": 3}
+    assert deliveries(store)["path"].to_list() == ["inbox/in.jsonl", "inbox/pipe"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_what_we_have_no_right_to_read_is_refused_until_we_have_it(store: Store) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to others than their owner
+        Path(name).chmod(0o755)
+        ws = Workspace(Path(name) / "workspace")
+        ws.put("open.jsonl", SENT[:1])
+        shut, folder = ws.put("shut.jsonl", SENT[1:]), ws.put("folder/inside.jsonl", SENT).parent
+        shut.chmod(0)
+        folder.chmod(0)
+        before = os.geteuid()
+        try:
+            if before == 0:
+                os.seteuid(65_534)  # to root nothing is shut
+            assert ws.run(store)["new"] == 1
+        finally:
+            os.seteuid(before)
+        refused = deliveries(store).filter(pl.col("state") == "refused")
+        assert refused.select("path", "reason", "evidence").rows() == [
+            ("inbox/folder", "unreadable", "permission denied"),
+            ("inbox/shut.jsonl", "unreadable", "permission denied"),
+        ]
+        shut.chmod(0o644)
+        folder.chmod(0o755)
+        assert ws.run(store)["new"] == 1
+        assert set(deliveries(store)["state"]) == {"accepted"}
 
 
 def test_a_path_that_does_not_exist_is_said_before_anything_is_done(store: Store, ws: Workspace) -> None:

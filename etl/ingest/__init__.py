@@ -4,6 +4,19 @@ from etl.ingest.elect import elect
 from etl.ingest.job import ingest
 from etl.ingest.plan import pending, recipe
 from etl.ingest.retract import restore, retract
+from etl.ingest.sessions import Sessions
 from etl.ingest.views import deliveries, delivery, inbox, rejects
 
-__all__ = ["deliveries", "delivery", "elect", "inbox", "ingest", "pending", "recipe", "rejects", "restore", "retract"]
+__all__ = [
+    "Sessions",
+    "deliveries",
+    "delivery",
+    "elect",
+    "inbox",
+    "ingest",
+    "pending",
+    "recipe",
+    "rejects",
+    "restore",
+    "retract",
+]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from etl.errors import DeliveryError
-from etl.ingest import plan
+from etl.ingest import barred, plan
 from etl.ingest.batch import Delivered, Prepared
 from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
 from etl.ingest.unpacked import Unpack, Unpacker, stamp
-from etl.ingest.walk import File, moved, parts_below, settled
+from etl.ingest.walk import Barred, File, moved, parts_below, settled
 from etl.normalise.names import source_session
 from etl.progress import Meter, Progress
 from etl.store import Store, Unit
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BATCH_FILES = 64
 BATCH_PAIRS = 20_000
 
+Choose = Callable[[Sequence[File]], Sequence[File]]
 ReadFile = Callable[..., "Reading"]  # (path), or (path, mapping=...) where the user gave one
 
 
@@ -48,6 +49,8 @@ def ingest(
     aliases: Mapping[str, str] = NO_ALIASES,
     mappings: Mappings = NO_MAPPINGS,
     skip: Sequence[Path] = (),
+    choose: Choose | None = None,
+    scratch: Path | None = None,
     batch_files: int = BATCH_FILES,
     batch_pairs: int = BATCH_PAIRS,
     sleep: Callable[[float], None] = time.sleep,
@@ -58,21 +61,24 @@ def ingest(
     the given folder, unless told. `mappings` goes from a pattern of a path, or the start of a sha256, to a mapping (our
     field -> the sender's name). `reader` reads one file; unset, a spawned child does that may die of it. `unpack`
     unpacks one archive, whose files are then deliveries of their own (`archive.zip!/member`); unset, that is the
-    child's as well, and with a `reader` of one's own archives stay refused. Reads at least
-    `limit` candidates where there are as many, then stops. Counts: files, records, candidates, new, duplicates,
-    rejects, refused, unmapped; `left` (files) where the limit ended it. Spends `files` and `pairs`.
+    child's as well, and with a `reader` of one's own archives stay refused. Archives are unpacked below `scratch`, else
+    below the root. `choose` leaves files out before they are looked at (`Sessions.choose`). What may not be read is
+    kept as a refused delivery. Reads at least `limit` candidates where there are as many, then stops.
+    Counts: files, records, candidates, new, duplicates, rejects, refused, unmapped; `left` (files) where the limit
+    ended it; `barred` and `cleared` of `etl.ingest.barred`. Spends `files` and `pairs`.
     Raises `DeliveryError` for a path that does not exist before anything is done.
     """
     found = plan.look(store, paths, root=root, skip=skip)
     memory = Memory.of(store, aliases=aliases, mappings=mappings)
-    todo = memory.todo(found.files)
+    todo = memory.todo(found.files if choose is None else choose(found.files))
     ready = set(settled([item.file for item in todo], now=store.now(), sleep=sleep)[0])
     todo = [item for item in todo if item.file in ready]
     with ExitStack() as stack:
         read, opens = (reader, unpack) if reader is not None else _child(stack)
-        unpacker = Unpacker(unpack or opens, root, stack, now=store.now().timestamp())
+        unpacker = Unpacker(unpack or opens, scratch or root, stack, now=store.now().timestamp())
         desk = _Desk(store, meter, memory, inbox, sender, read, unpacker, total=len(todo))
         yield from desk.work(deque(todo), limit=limit, batch_files=batch_files, batch_pairs=batch_pairs)
+    yield from barred.record(store, found.barred | desk.barred, paths, root=root)
 
 
 class _Desk:
@@ -92,6 +98,7 @@ class _Desk:
     ) -> None:
         self.delivered: list[Delivered] = []
         self.candidates = 0
+        self.barred: dict[str, Barred] = {}
         self._store, self._meter, self._memory, self._read = store, meter, memory, read
         self._inbox = None if inbox is None else str(inbox.absolute())
         self._sender, self._unpacker = sender, unpacker
@@ -120,7 +127,10 @@ class _Desk:
         file = todo.file
         try:
             delivery = todo.delivery or _sha256(file.path)
-        except OSError:  # gone, or not ours to read; `inbox` says so
+        except FileNotFoundError:
+            return None, []
+        except OSError as error:
+            self.barred[file.name] = Barred("unreadable", (error.strerror or str(error)).lower())
             return None, []
         if todo.read is not None:
             self._unpacker.done(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -173,10 +173,12 @@ def pending(
     aliases: Mapping[str, str] = NO_ALIASES,
     mappings: Mappings = NO_MAPPINGS,
     skip: Sequence[Path] = (),
+    choose: Callable[[Sequence[File]], Sequence[File]] | None = None,
 ) -> Pending:
     """How many files `ingest` would look at, and why. Nothing is hashed: a copy under a new name counts as new."""
     found = look(store, paths, root=root, skip=skip)
-    reasons = Counter(todo.why for todo in Memory.of(store, aliases=aliases, mappings=mappings).todo(found.files))
+    files = found.files if choose is None else choose(found.files)
+    reasons = Counter(todo.why for todo in Memory.of(store, aliases=aliases, mappings=mappings).todo(files))
     words = [f"{number} {why}" for why, number in sorted(reasons.items())]
     if found.arriving:
         words.append(f"{len(found.arriving)} still arriving wait")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -109,7 +108,7 @@ def inbox(
 
     State is new, known, arriving (still being written), refused, unmapped, retracted or changed (the path is known, its
     content is to be read). `pairs` counts what the file gave, duplicates included. Files that may not be read are
-    refused with the reason `unreadable`, `link_leaves_workspace` or `broken_link`. Works with a read-only store, and
+    refused with the reason that `walk` gives. Works with a read-only store, and
     with none. `root` is the workspace; unset, the folder's parent.
     """
     found = walk([folder], root=root or folder.absolute().parent, own=[*own_files(store), *skip])
@@ -118,7 +117,7 @@ def inbox(
     moving = {file.name for file in settled(unseen, now=now(), sleep=sleep)[1]}
     rows = [_inbox_row(memory, file, arriving=file.name in moving) for file in found.files]
     rows += [(file.name, "arriving", None, "unfinished_name", None) for file in found.arriving]
-    rows += [(name, "refused", None, reason, None) for name, reason in found.barred.items()]
+    rows += [(name, "refused", None, barred.reason, None) for name, barred in found.barred.items()]
     return pl.DataFrame(rows, schema=INBOX, orient="row").sort("path")
 
 
@@ -128,8 +127,6 @@ def _inbox_row(memory: Memory, file: File, *, arriving: bool) -> tuple[str, str,
     if delivery is None or known is None:
         if arriving:
             return file.name, "arriving", None, "still_being_written", None
-        if not os.access(file.location, os.R_OK):
-            return file.name, "refused", None, "unreadable", None
         return file.name, "changed" if file.name in memory.sightings else "new", None, None, None
     state = "known" if known.state == "accepted" else known.state
     return file.name, state, delivery, known.reason, known.candidates

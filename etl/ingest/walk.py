@@ -37,22 +37,31 @@ class File:
         return Path(self.location)
 
 
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Why something in a folder may not, or cannot, be read."""
+
+    reason: str  # snake_case
+    evidence: str
+
+
 @dataclass(slots=True)
 class Found:
-    """`files` in order of their names; `arriving` are unfinished ones; `barred` goes from name to reason."""
+    """`files` in order of their names; `arriving` are unfinished ones; `barred` goes from name to why."""
 
     files: list[File] = field(default_factory=list)
     arriving: list[File] = field(default_factory=list)
-    barred: dict[str, str] = field(default_factory=dict)
+    barred: dict[str, Barred] = field(default_factory=dict)
 
 
 def walk(paths: Sequence[Path | str], *, root: Path, own: Sequence[Path] = ()) -> Found:
     """All files below `paths`, each once.
 
     Left out are hidden files, `__MACOSX` and the like, and `own` (files and folders of the workspace itself).
-    Links to what lies outside
-    the root and the given paths are not followed: `barred` says `link_leaves_workspace`. Raises `DeliveryError` for a
-    path that does not exist, before anything is read.
+    `barred` has the rest: `link_leaves_workspace` (links to what lies outside the root and the given paths are not
+    followed), `broken_link`, `folder_loop` (a link to a folder that it lies in), `unreadable`, `not_a_file` (a pipe, a
+    device). A link to another folder that is walked anyway is passed over. Raises `DeliveryError` for a path that does
+    not exist, before anything is read.
     """
     starts = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - Path.absolute() keeps '..' in
     missing = [start for start in starts if not Path(start).exists()]
@@ -83,8 +92,8 @@ class _Walker:
     def _folder(self, folder: str, *, base: str) -> None:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            self.found.barred[self._name(folder)] = "unreadable"
+        except OSError as error:
+            self._bar(folder, "unreadable", _told(error))
             return
         for entry in entries:
             if entry.name.startswith((".", "~$")) or entry.name.lower() in _JUNK or entry.path in self._own:
@@ -93,21 +102,23 @@ class _Walker:
                 self._entry(entry, base)
             except FileNotFoundError:
                 continue  # gone between the listing and the look: nothing to read
-            except OSError:
-                self.found.barred[self._name(entry.path)] = "unreadable"
+            except OSError as error:
+                self._bar(entry.path, "unreadable", _told(error))
 
     def _entry(self, entry: os.DirEntry[str], base: str) -> None:
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
             if not any(_inside(target, allowed) for allowed in self._within):
-                self.found.barred[self._name(entry.path)] = "link_leaves_workspace"
+                self._bar(entry.path, "link_leaves_workspace", f"it leads to {target}")
                 return
             if not Path(target).exists():
-                self.found.barred[self._name(entry.path)] = "broken_link"
+                self._bar(entry.path, "broken_link", f"it leads to {target}, where nothing is")
                 return
             if entry.is_dir():
                 # a folder that is walked anyway must not be walked twice, nor for ever
-                if not any(_inside(target, walked) or _inside(walked, target) for walked in self._linked):
+                if _inside(os.path.realpath(Path(entry.path).parent), target):
+                    self._bar(entry.path, "folder_loop", f"it leads to {target}, which it lies in")
+                elif not any(_inside(target, walked) or _inside(walked, target) for walked in self._linked):
                     self._linked.add(target)
                     self._folder(entry.path, base=base)
                 return
@@ -117,12 +128,21 @@ class _Walker:
             self._file(entry.path, entry.stat(), base=base)
 
     def _file(self, location: str, status: os.stat_result, *, base: str) -> None:
-        if location in self._seen or not stat.S_ISREG(status.st_mode):
+        if location in self._seen:
             return
         self._seen.add(location)
+        if not stat.S_ISREG(status.st_mode):
+            self._bar(location, "not_a_file", "a pipe, a socket or a device")
+            return
+        if not os.access(location, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            self._bar(location, "unreadable", "permission denied")
+            return
         file = File(location, self._name(location), base, status.st_size, status.st_mtime_ns)
         unfinished = location.lower().endswith(UNFINISHED)
         (self.found.arriving if unfinished else self.found.files).append(file)
+
+    def _bar(self, location: str, reason: str, evidence: str) -> None:
+        self.found.barred[self._name(location)] = Barred(reason, evidence)
 
     def _name(self, location: str) -> str:
         relative = location[len(self._root) + 1 :] if _inside(location, self._root) else location
@@ -149,6 +169,10 @@ def moved(file: File) -> bool:
 
 def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _told(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def parts_below(location: str, folder: str) -> Iterator[str]:

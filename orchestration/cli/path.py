@@ -16,6 +16,9 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps; unset: torch
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts a forward pass.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many pairs (ingest) or texts (embed).")]
 Sender = Annotated[str | None, typer.Option(help="Who delivered; unset: the folder below the inbox.")]
+Sessions = Annotated[
+    str | None, typer.Option(help="Only files of these sessions of the sender, by name or content: 101-140,150.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 3 when anything was refused, unmapped or rejected.")]
 
 
@@ -59,6 +62,7 @@ def run(
     device: Device = None,
     batch_size: BatchSize = None,
     sender: Sender = None,
+    sessions: Sessions = None,
     strict: Strict = False,
 ) -> None:
     """The whole path: from deliveries to a release, a report and a snapshot. Run it again to go on."""
@@ -75,6 +79,7 @@ def run(
             device=device,
             batch_size=batch_size,
             sender=sender,
+            sessions=sessions,
             watcher=watcher,
             say=console.say,
         )
@@ -84,10 +89,15 @@ def run(
 
 
 def ingest(
-    context: typer.Context, paths: Paths = None, limit: Limit = None, sender: Sender = None, strict: Strict = False
+    context: typer.Context,
+    paths: Paths = None,
+    limit: Limit = None,
+    sender: Sender = None,
+    sessions: Sessions = None,
+    strict: Strict = False,
 ) -> None:
     """Read deliveries into the store."""
-    result = _one(state(context), "ingest", paths=paths or (), limit=limit, sender=sender)
+    result = _one(state(context), "ingest", paths=paths or (), limit=limit, sender=sender, sessions=sessions)
     if strict and result:
         raise typer.Exit(INCOMPLETE)
 

@@ -19,7 +19,8 @@ _RANGE = re.compile(r"(\d+)(?:-(\d+))?$")
 def missing(task: Task, root: Path) -> str | None:
     """What the task waits for, or None when its input is there. Looks at files, never into the store.
 
-    An `input` is one glob or several, relative to the workspace; `sessions` are numbers in file or folder names.
+    An `input` is one glob or several, relative to the workspace. With `sessions` a file is there when its name, or its
+    nearest folder's, has one of these numbers, or none: then its content says, which whoever runs the task finds out.
     Stages after ingest need a store.
     """
     patterns, sessions = task.parameters.get("input"), task.parameters.get("sessions")
@@ -28,16 +29,21 @@ def missing(task: Task, root: Path) -> str | None:
     if task.stages and task.stages[0] != "ingest" and patterns is None and sessions is None:
         return None if (root / STORE).exists() else "there is no store yet: nothing was ingested"
     wanted = [patterns] if isinstance(patterns, str) else list(patterns or [INBOX])
-    files = matching(wanted, root, sessions=sessions)
+    files = matching(wanted, root, sessions=sessions, unnumbered=True)
     if next(iter(files), None) is not None:
         return None
     numbered = f" of sessions {sessions}" if sessions is not None else ""
     return f"no file{numbered} at {', '.join(wanted)}"
 
 
-def matching(patterns: Iterable[str], root: Path, *, sessions: str | None = None) -> Iterable[Path]:
-    """The files that globs match below `root`, one after another; with `sessions` only those of these numbers."""
-    wanted = None if sessions is None else session_numbers(sessions)
+def matching(
+    patterns: Iterable[str], root: Path, *, sessions: str | None = None, unnumbered: bool = False
+) -> Iterable[Path]:
+    """The files that globs match below `root`, one after another; with `sessions` only those with these numbers in
+    their names, and with `unnumbered` those without any number."""
+    wanted: set[int | None] | None = None if sessions is None else {*session_numbers(sessions)}
+    if wanted is not None and unnumbered:
+        wanted.add(None)
     seen: set[str] = set()
     for pattern in patterns:
         for name in glob.iglob(pattern, root_dir=root, recursive=True, include_hidden=False):  # noqa: PTH207 - Path.glob takes no absolute pattern

@@ -22,6 +22,7 @@ from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
+    from etl.ingest.sessions import Peeked
     from etl.store import Store
 
 SIGHTING = "sighting"  # a unit of ingest that met only known files
@@ -86,6 +87,7 @@ class PipelineWorks:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
+        self._peeked: Peeked = {}
         self._idle: dict[str, int] = {}  # tasks for which nothing was pending, and at which row of the ledger
 
     @cached_property
@@ -179,12 +181,11 @@ class PipelineWorks:
         options = task.parameters
         size = options.get("batch_size") or self.workspace.settings.embed.batch_size
         wanted = options.get("input") or [inputs.INBOX]
-        files = inputs.matching(
-            [wanted] if isinstance(wanted, str) else wanted, self.workspace.root, sessions=options.get("sessions")
-        )
+        files = inputs.matching([wanted] if isinstance(wanted, str) else wanted, self.workspace.root)
         pipeline = Pipeline(
             self.workspace, self.store, sorted(files) if task.stages[0] == "ingest" else (), limit=limit,
             model=options.get("model"), device=options.get("device"), sender=options.get("sender"),
+            sessions=options.get("sessions"), peeked=self._peeked,
             batch_size=max(1, size >> max(0, task.attempts - 1)),  # after a failure with half as much at a time
         )  # fmt: skip
         if meter is not None:
