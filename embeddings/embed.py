@@ -1,4 +1,4 @@
-"""Pairs in, vectors out: one row a distinct question or answer text and model recipe.
+"""Pairs in, vectors out: one row a distinct question or answer text and model recipe, further rows for long texts.
 
 Texts are encoded as they are shown, in an order of length and key; the units, and bitwise the vectors, do not depend
 on the order in which pairs came in.
@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from embeddings import chunks
 from embeddings.encoder import Encoder
 from etl.progress import Meter, Pending, Progress
 from etl.recipe import Recipe
@@ -48,7 +49,10 @@ INSERT_MISSING = """
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How long `embed` would take: texts that are pending, texts a second on a sample, and seconds for all."""
+    """How long `embed` would take: texts that are pending, texts a second on a sample, and seconds for all.
+
+    A text longer than the model's window counts as many times as it has windows in `seconds`.
+    """
 
     texts: int
     per_second: float
@@ -68,13 +72,14 @@ def recipe(encoder: Encoder) -> Recipe:
             "languages": None if encoder.languages is None else list(encoder.languages),
             "normalised": True,
             "dtype": "float32",
-        },
+        }
+        | ({"engine": encoder.engine} if encoder.engine.startswith("openvino") else {}),
     )
 
 
 def pending(store: Store, encoder: Encoder) -> Pending:
-    """How many distinct texts of live pairs have no vector of this encoder's recipe yet."""
-    amount = _pending_keys(store, encoder).height
+    """How many distinct texts of live pairs have no vector of this encoder's recipe yet, or lack further windows."""
+    amount = _pending_keys(store, encoder).height + _pending_long(store, encoder).height
     if not amount:
         return Pending(JOB, 0, "texts")
     before = store.last_recipe(JOB)
@@ -97,9 +102,9 @@ def embed(
     unit_texts: int = 1024,
     limit: int | None = None,
 ) -> Iterator[Progress]:
-    """Encode every pending text, `unit_texts` at a time, at most `limit` in all.
+    """Encode every pending text, `unit_texts` at a time, at most `limit` in all; then what lies behind their windows.
 
-    Spends "texts". Counts a unit: `texts`, `tokens`, `truncated`.
+    Spends "texts". Counts a unit: `texts`, `tokens`, `truncated`; of further windows `long_texts`, `windows`.
     """
     made = recipe(encoder)
     waiting = _pending_keys(store, encoder)
@@ -116,13 +121,36 @@ def embed(
             unit.counts.update(texts=written, tokens=int(rows["tokens"].sum()), truncated=int(rows["truncated"].sum()))
             counts = dict(unit.counts)
         yield Progress(JOB, name, min(start + unit_texts, waiting.height), total, counts)
+    left = None if limit is None else limit - waiting.height
+    yield from _further(store, encoder, meter=meter, done=waiting.height, batch_size=batch_size, unit_texts=unit_texts,
+                        limit=left)  # fmt: skip
+
+
+def _further(
+    store: Store, encoder: Encoder, *, meter: Meter, done: int, batch_size: int, unit_texts: int, limit: int | None
+) -> Iterator[Progress]:
+    """Encode the further windows of long texts, in smaller units: each text has up to `chunks.MOST` of them."""
+    made = chunks.recipe(recipe(encoder).digest)
+    waiting = _pending_long(store, encoder)
+    waiting = waiting.head(waiting.height if limit is None else limit)
+    size = max(1, unit_texts // 16)
+    for number, start in enumerate(range(0, waiting.height, size), start=1):
+        part = waiting.slice(start, size).with_row_index("place")
+        texts = store.query(TEXTS_OF, wanted=part)
+        meter.spend("texts", texts.height)
+        rows = chunks.encoded(texts, encoder, recipe_digest=made.digest, batch_size=batch_size)
+        name = f"windows {number}: {part['text_key'][0]}"
+        with store.unit(JOB, name, recipe=made) as unit:
+            unit.counts.update(long_texts=texts.height, windows=unit.execute(chunks.INSERT_MISSING, new_rows=rows))
+            counts = dict(unit.counts)
+        yield Progress(JOB, name, done + min(start + size, waiting.height), done + waiting.height, counts)
 
 
 def encoded(texts: pl.DataFrame, encoder: Encoder, *, recipe_digest: str, batch_size: int = 64) -> pl.DataFrame:
     """Rows of `vectors` for a frame of text_key and text."""
     written = texts["text"].to_list()
     tokens = encoder.lengths(written)
-    matrix = encoder.encode(written, batch_size=batch_size)
+    matrix = encoder.encode(written, batch_size=batch_size, lengths=tokens)
     return pl.DataFrame(
         {
             "text_key": texts["text_key"],
@@ -153,7 +181,8 @@ def estimate(
     start = clock()
     encoder.encode(texts, batch_size=batch_size)
     rate = len(texts) / max(clock() - start, 1e-6)
-    return Estimate(waiting.height, round(rate, 1), round(waiting.height / rate, 1))
+    windows = float(chunks.windows_of(encoder.lengths(texts), encoder.window).mean())
+    return Estimate(waiting.height, round(rate, 1), round(waiting.height * windows / rate, 1))
 
 
 def load(
@@ -175,3 +204,12 @@ def load(
 
 def _pending_keys(store: Store, encoder: Encoder) -> pl.DataFrame:
     return store.query(PENDING_KEYS, {"recipe": recipe(encoder).digest})
+
+
+def _pending_long(store: Store, encoder: Encoder) -> pl.DataFrame:
+    made = recipe(encoder).digest
+    long = store.query(chunks.LONG, {"encoder": made, "chunks": chunks.recipe(made).digest})
+    if long.is_empty():  # as almost always: spares a hash of every text
+        return long
+    live = f"SELECT DISTINCT left(sha256(text), 32) AS text_key FROM ({LIVE_TEXTS})"
+    return long.join(store.query(live), on="text_key", how="semi", maintain_order="left")

@@ -121,6 +121,15 @@ CREATE TABLE vectors (
     truncated BOOLEAN NOT NULL                -- longer than the model's window: the vector speaks of the start only
 );
 
+-- What `vectors` leaves out: the further windows of texts longer than the model's, so that all of them is compared.
+CREATE TABLE chunks (
+    text_key VARCHAR NOT NULL,
+    recipe   VARCHAR NOT NULL,                -- how texts are cut, and by which recipe of vectors
+    part     INTEGER NOT NULL,                -- 1, 2, 3 ...; part 0 is the row of `vectors`
+    vector   FLOAT[] NOT NULL,                -- unit length
+    last     BOOLEAN NOT NULL                 -- the text ends with this window; no such row: what follows is not read
+);
+
 -- Which pairs a finder has already searched for.
 CREATE TABLE searches (
     key    VARCHAR NOT NULL,

@@ -29,6 +29,7 @@ UNIQUE = {
     "frozen_splits": "key",
     "flags": "key, flag, scope",
     "vectors": "text_key, recipe",
+    "chunks": "text_key, recipe, part",
     "links": "a, b, method",
     "verdicts": "a, b",
     "searches": "key, method, recipe",

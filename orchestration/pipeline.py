@@ -71,7 +71,8 @@ class Pipeline:
 
         embed = self.workspace.settings.embed
         path = Path(embed.path) if embed.path and self.model is None else None
-        return open_encoder(self.model or embed.model, path=path, device=(self.device or embed.device) or None)
+        device = (self.device or embed.device) or None
+        return open_encoder(self.model or embed.model, path=path, device=device, engine=embed.engine)
 
     @cached_property
     def chosen(self) -> Sessions | None:

@@ -63,6 +63,13 @@ class Embed(Section, frozen=True):
     )
     path: Annotated[str, Meta(description="folder of the model, where it lies on disk; '' looks it up by name")] = ""
     device: Annotated[str, Meta(description="'' lets torch choose; or cpu, cuda, mps")] = ""
+    engine: Annotated[
+        str,
+        Meta(
+            pattern="^(torch|openvino|openvino-bf16)$",
+            description="openvino (pip install 'motherlode[fast]') is faster on a CPU, openvino-bf16 more so",
+        ),
+    ] = "torch"
     batch_size: Annotated[int, Meta(ge=1, description="texts a forward pass")] = 64
 
 

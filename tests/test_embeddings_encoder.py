@@ -1,6 +1,7 @@
 """Encoders: what they promise, where a model is looked for, and that an altered one is refused."""
 
 import importlib.util
+import itertools
 import shutil
 import subprocess
 import sys
@@ -24,9 +25,16 @@ def minilm() -> Encoder:
     return open_encoder(path=packaged_model(), device="cpu")
 
 
-@pytest.fixture(params=["hash", "minilm"])
+@pytest.fixture(scope="module")
+def fast(minilm: Encoder) -> Encoder:
+    """The same model computed by OpenVINO."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'motherlode[fast]'")
+    return open_encoder(path=packaged_model(), engine="openvino")
+
+
+@pytest.fixture(params=["hash", "minilm", "fast"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
-    return HashEncoder() if request.param == "hash" else request.getfixturevalue("minilm")
+    return HashEncoder() if request.param == "hash" else request.getfixturevalue(request.param)
 
 
 def test_vectors_have_unit_length_and_the_order_of_the_texts(encoder: Encoder) -> None:
@@ -165,3 +173,54 @@ def test_faiss_comes_before_torch_and_both_compute_in_one_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=120, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_openvino_gives_the_vectors_of_torch_but_for_rounding(minilm: Encoder, fast: Encoder) -> None:
+    assert np.abs((minilm.encode(TEXTS) * fast.encode(TEXTS)).sum(axis=1) - 1).max() < 1e-5
+    assert (fast.engine, fast.digest, fast.window) == ("openvino", minilm.digest, minilm.window)
+
+
+def test_bf16_agrees_to_three_digits_or_says_that_the_processor_cannot(minilm: Encoder) -> None:
+    try:
+        encoder = open_encoder(path=packaged_model(), engine="openvino-bf16")
+    except ModelError as error:
+        assert "does not compute in bf16" in str(error)  # noqa: PT017  # which of the two depends on the machine
+    else:
+        assert (minilm.encode(TEXTS) * encoder.encode(TEXTS)).sum(axis=1).min() > 0.999
+
+
+def test_openvino_reports_nothing_to_anybody(fast: Encoder) -> None:
+    """Its package for telemetry reports each import; here no connection is tried."""
+    code = (
+        "import socket, sys\n"
+        "def refuse(*given): print('connect', given); raise OSError\n"
+        "socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse\n"
+        "from embeddings.encoder.opening import open_encoder, packaged_model\n"
+        "open_encoder(path=packaged_model(), engine='openvino').encode(['a text'])\n"
+        "print('openvino_telemetry' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize(("engine", "device", "told"), [("onnx", None, "unknown"), ("openvino", "cuda", "on the CPU")])
+def test_an_engine_that_cannot_be_had_is_told(engine: str, device: str | None, told: str, minilm: Encoder) -> None:
+    with pytest.raises(ModelError, match=told):
+        open_encoder(path=packaged_model(), engine=engine, device=device)
+
+
+def test_windows_cover_the_whole_text_and_share_their_edges(minilm: Encoder) -> None:
+    text = " ".join(f"Sentence {number} speaks of indicators." for number in range(200))
+    windows = minilm.windows(text, overlap=32)
+    assert minilm.lengths(windows).max() <= minilm.window
+    assert text.startswith(windows[0])
+    assert text.endswith(windows[-1])
+    for before, after in itertools.pairwise(windows):
+        shared = next(size for size in range(len(after), 0, -1) if before.endswith(after[:size]))
+        assert 20 <= minilm.lengths([after[:shared]])[0] - 2 <= 33
+        assert before + after[shared:] in text
+
+
+def test_a_text_that_fits_is_one_window(minilm: Encoder) -> None:
+    assert minilm.windows("What is RSI?", overlap=32) == ["What is RSI?"]
+    assert minilm.windows("", overlap=32) == [""]

@@ -241,15 +241,16 @@ def test_a_store_of_an_older_version_is_migrated_step_by_step_after_a_snapshot(t
     with Store.open(tmp_path, write=True) as store:
         add(store)
         taken: list[int] = []
+        first, second = migrate.VERSION + 1, migrate.VERSION + 2
         steps = [
-            Migration(2, "colours", "ALTER TABLE groups ADD COLUMN colour VARCHAR"),
-            Migration(3, "paint", "UPDATE groups SET colour = 'blue'"),
+            Migration(first, "colours", "ALTER TABLE groups ADD COLUMN colour VARCHAR"),
+            Migration(second, "paint", "UPDATE groups SET colour = 'blue'"),
         ]
         with store.exclusive() as con:
             done = migrate.migrate(
-                con, at=store.now(), snapshot_first=lambda: taken.append(1), migrations=steps, newest=3
+                con, at=store.now(), snapshot_first=lambda: taken.append(1), migrations=steps, newest=second
             )
-        assert [s.number for s in done] == [2, 3]
+        assert [s.number for s in done] == [first, second]
         assert taken == [1]
         assert store.query("SELECT colour FROM groups").item() == "blue"
     with pytest.raises(StoreVersionError, match="upgrade Motherlode"):

@@ -24,6 +24,10 @@ class Encoder(Protocol):
         """sha256 of its weights, 64 hex digits."""
 
     @property
+    def engine(self) -> str:
+        """What computes: torch, openvino or openvino-bf16; recorded, for vectors of two engines differ a little."""
+
+    @property
     def dimension(self) -> int:
         """Length of a vector."""
 
@@ -35,11 +39,16 @@ class Encoder(Protocol):
     def languages(self) -> tuple[str, ...] | None:
         """ISO 639-1 codes it declares; () declares none; None: multilingual, or its card is mute."""
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float32]:
-        """Vectors of unit length, (n, dimension), in the order of `texts`."""
+    def encode(
+        self, texts: Sequence[str], *, batch_size: int = 64, lengths: NDArray[np.int32] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of unit length, (n, dimension), in the order of `texts`; `lengths` of the texts, where known."""
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Tokens of each whole text, special ones included, before anything is cut: (n,)."""
+
+    def windows(self, text: str, *, overlap: int) -> list[str]:
+        """The text in parts that each fit the window, in order; neighbours share about `overlap` tokens."""
 
 
 def encodable(text: str) -> str:

@@ -27,6 +27,7 @@ class HashEncoder:
     """
 
     name = "hash-384"
+    engine = "python"
     dimension = 384
     window = 2**31 - 1
     languages: tuple[str, ...] | None = ()
@@ -36,7 +37,9 @@ class HashEncoder:
         """sha256 of name and version: there are no weights."""
         return hashlib.sha256(f"{self.name}/{VERSION}".encode("ascii")).hexdigest()
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, batch_size: int = 64, lengths: NDArray[np.int32] | None = None
+    ) -> NDArray[np.float32]:
         """Vectors of unit length, (n, 384); a text without words points along the first axis."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float64)
         for row, text in zip(vectors, texts, strict=True):
@@ -52,6 +55,10 @@ class HashEncoder:
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Words of each text."""
         return np.array([len(words(encodable(text))) for text in texts], dtype=np.int32)
+
+    def windows(self, text: str, *, overlap: int) -> list[str]:
+        """The whole text: nothing is cut."""
+        return [text]
 
 
 def _features(text: str) -> Counter[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from embeddings.encoder.base import Encoder
 from embeddings.encoder.hashed import HashEncoder
+from embeddings.encoder.openvino import OpenVinoEncoder
 from embeddings.encoder.transformer import SentenceTransformerEncoder, file_digest
 from etl.errors import ModelError
 
@@ -41,19 +42,24 @@ def open_encoder(
     path: Path | str | None = None,
     device: str | None = None,
     threads: int | None = None,
+    engine: str = "torch",
     hub: bool = True,
 ) -> Encoder:
     """Open a model by its hub name; 'hash' needs none.
 
     `path` is a local model folder and then the only place looked at; `hub=False` never asks the network; `threads`
-    is the number of cores for torch. Raises `ModelError`, which says what was tried, or what was found altered.
+    is the number of cores; `engine` is torch, openvino or openvino-bf16 (the last two on the CPU only). Raises
+    `ModelError`, which says what was tried, or what was found altered.
     """
     if name in {"hash", HashEncoder.name}:
         return HashEncoder()
     folder = find_model(name, path=path, hub=hub)
-    return SentenceTransformerEncoder(
-        folder, name=name, languages=declared_languages(name, folder), device=device, threads=threads
-    )
+    languages = declared_languages(name, folder)
+    if engine == "torch":
+        return SentenceTransformerEncoder(folder, name=name, languages=languages, device=device, threads=threads)
+    if device not in (None, "cpu"):
+        raise ModelError(f"engine {engine!r} computes on the CPU; device {device!r} needs engine 'torch'")
+    return OpenVinoEncoder(folder, name=name, languages=languages, engine=engine, threads=threads)
 
 
 def find_model(name: str, *, path: Path | str | None = None, hub: bool = True) -> Path:

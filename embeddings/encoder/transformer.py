@@ -29,6 +29,8 @@ BATCH_TOKENS = 4096  # keeps a batch of long texts inside the processor's cache;
 class SentenceTransformerEncoder:
     """A text model loaded from a local folder: safetensors only, no code from the folder, no network."""
 
+    engine = "torch"
+
     def __init__(
         self,
         folder: Path,
@@ -74,17 +76,38 @@ class SentenceTransformerEncoder:
         found = self._model.tokenizer(rows, truncation=False, padding=False, verbose=False, return_attention_mask=False)
         return np.fromiter((len(ids) for ids in found["input_ids"]), dtype=np.int32, count=len(rows))
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float32]:
+    def windows(self, text: str, *, overlap: int) -> list[str]:
+        """See `Encoder`. Cut between tokens, by their places in the text; nothing is left out."""
+        text, tokenizer = encodable(text), self._model.tokenizer
+        taken = int(self.lengths([""])[0])  # special tokens and the prompt, which each part gets anew
+        found = tokenizer(text, truncation=False, padding=False, add_special_tokens=False, verbose=False,
+                          return_offsets_mapping=True, return_attention_mask=False)  # fmt: skip
+        places, size = found["offset_mapping"], self.window - taken
+        parts = []
+        for start in range(0, max(1, len(places) - overlap), size - overlap):
+            stop = start + size
+            first = places[start][0] if start else 0
+            parts.append(text[first : places[stop - 1][1] if stop < len(places) else len(text)])
+        return parts
+
+    def encode(
+        self, texts: Sequence[str], *, batch_size: int = 64, lengths: NDArray[np.int32] | None = None
+    ) -> NDArray[np.float32]:
         """Vectors of unit length, (n, dimension), in the order of `texts`; at most `batch_size` rows at once."""
         result = np.zeros((len(texts), self.dimension), dtype=np.float32)
         rows = [encodable(text) for text in texts]
-        for batch, width in _batches(rows, self.lengths(texts), window=self.window, batch_size=batch_size):
+        counted = self.lengths(texts) if lengths is None else lengths
+        for batch, width in _batches(rows, counted, window=self.window, batch_size=batch_size):
             result[batch] = self._forward([rows[i] for i in batch], width)
         return result
 
-    def _forward(self, rows: list[str], width: int) -> NDArray[np.float32]:
+    def _features(self, rows: list[str], width: int) -> dict[str, Any]:
         fixed = {"text": {"padding": "max_length", "max_length": width, "truncation": True}}
-        features = self._model.preprocess(rows, prompt=self._prompt or None, processing_kwargs=fixed)
+        found: dict[str, Any] = self._model.preprocess(rows, prompt=self._prompt or None, processing_kwargs=fixed)
+        return found
+
+    def _forward(self, rows: list[str], width: int) -> NDArray[np.float32]:
+        features = self._features(rows, width)
         device = self._model.device
         features = {k: v.to(device) if hasattr(v, "to") else v for k, v in features.items()}
         torch = load_torch()

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from embeddings import cosine, lexical
+from embeddings.chunks import Further
 from embeddings.cosine import Matches
 from embeddings.pairing import Indices, within
 
@@ -32,9 +33,14 @@ class Finder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CosineFinder:
-    """By vectors: `question` and `answer` are each pair's rows in `matrix`, `cut` says whether one of both was cut."""
+    """By vectors: `question` and `answer` are each pair's rows in `matrix`.
+
+    `further` holds the windows behind the first of long texts; `cut` says whether one of both has an end that no
+    window reaches.
+    """
 
     matrix: NDArray[np.float32]
+    further: Further
     question: Indices
     answer: Indices
     cut: NDArray[np.bool_]
@@ -47,7 +53,7 @@ class CosineFinder:
         small = order[~np.isin(groups[order], list(large))]
         for p, q in within(groups[small], small < fresh):
             i, j = small[p], small[q]
-            similarity = cosine.similarities(self.matrix, self.question[rows[i]], self.question[rows[j]])
+            similarity = self._similarities(self.question[rows[i]], self.question[rows[j]])
             keep = similarity >= threshold
             yield i[keep], j[keep], similarity[keep]
         for label in sorted(large):
@@ -55,15 +61,21 @@ class CosineFinder:
             count = int(np.searchsorted(members, fresh))
             vectors = self.matrix[self.question[rows[members]]]
             for i, j, similarity in cosine.blocks(vectors[:count], vectors[count:], threshold=threshold):
-                yield members[i], members[j], similarity
+                left, right = self.question[rows[members[i]]], self.question[rows[members[j]]]
+                similarity = self.further.lowered(self.matrix, left, right, similarity)
+                keep = similarity >= threshold
+                yield members[i[keep]], members[j[keep]], similarity[keep]
 
     def answers(self, i: Indices, j: Indices) -> NDArray[np.float64]:
         """See `Finder`."""
-        return cosine.similarities(self.matrix, self.answer[i], self.answer[j])
+        return self._similarities(self.answer[i], self.answer[j])
 
     def truncated(self, i: Indices, j: Indices) -> NDArray[np.bool_]:
         """See `Finder`."""
         return self.cut[i] | self.cut[j]
+
+    def _similarities(self, i: Indices, j: Indices) -> NDArray[np.float64]:
+        return self.further.lowered(self.matrix, i, j, cosine.similarities(self.matrix, i, j))
 
 
 @dataclass(frozen=True, slots=True)

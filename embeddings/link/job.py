@@ -12,6 +12,7 @@ from typing import Literal
 
 import polars as pl
 
+from embeddings import chunks
 from embeddings.link.prepare import prepared
 from embeddings.link.rows import MOST_ALIKE, MOST_OTHER, Floors, link_rows
 from embeddings.link.upkeep import outdated, refresh_groups, sweep, unsettled
@@ -31,7 +32,10 @@ VERSION = 1
 ANSWER_FLOOR = {"cosine": 0.7, "lexical": 0.5}
 ALONE_FLOOR = {"cosine": 0.85, "lexical": 0.8}
 
-HAS_VECTOR = "EXISTS (FROM vectors v WHERE v.recipe = $encoder AND v.text_key = left(sha256({text}), 32))"
+HAS_VECTOR = """EXISTS (
+    FROM vectors v WHERE v.recipe = $encoder AND v.text_key = left(sha256({text}), 32)
+    AND (NOT v.truncated OR EXISTS (FROM chunks c WHERE c.recipe = $chunks AND c.text_key = v.text_key))
+)"""
 WAITING = f"""
     SELECT count(*) AS pairs,
            count(*) FILTER (WHERE $encoder <> ''
@@ -66,7 +70,10 @@ def recipe(
         "most_alike": MOST_ALIKE,
         "most_other": MOST_OTHER,
     }
-    return Recipe(JOB, VERSION, parameters | ({"encoder": encoder_recipe} if method == "cosine" else {}))
+    if method == "cosine":
+        further = {"encoder": encoder_recipe, "chunks": chunks.recipe(encoder_recipe or "").digest}
+        return Recipe(JOB, VERSION, parameters | further)
+    return Recipe(JOB, VERSION, parameters)
 
 
 def pending(
@@ -82,7 +89,7 @@ def pending(
     for one in _methods(method, encoder_recipe):
         made = recipe(one, encoder_recipe=encoder_recipe, floor_cosine=floor_cosine, floor_lexical=floor_lexical)
         encoder = encoder_recipe or "" if one == "cosine" else ""
-        parameters = {"method": one, "recipe": made.digest, "encoder": encoder}
+        parameters = {"method": one, "recipe": made.digest, "encoder": encoder, "chunks": chunks.recipe(encoder).digest}
         waiting, unready = store.query(WAITING, parameters).row(0)
         amount += waiting - unready
         if waiting:

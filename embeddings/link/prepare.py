@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from embeddings import chunks
+from embeddings.chunks import Further
 from embeddings.embed import load
 from embeddings.link.finders import CosineFinder, Finder, LexicalFinder
 from embeddings.link.scripts import readable
@@ -22,10 +24,15 @@ PAIRS = """
     ORDER BY p.key
 """
 WITH_VECTORS = """
-    SELECT p.*, q.text_key AS question_text, a.text_key AS answer_text, q.truncated OR a.truncated AS truncated
+    WITH windows AS (SELECT text_key, bool_or(last) AS whole FROM chunks WHERE recipe = $chunks GROUP BY text_key)
+    SELECT p.*, q.text_key AS question_text, a.text_key AS answer_text,
+           (q.truncated AND NOT w.whole) OR (a.truncated AND NOT x.whole) AS truncated
     FROM live p
     JOIN vectors q ON q.recipe = $encoder AND q.text_key = left(sha256(p.question), 32)
     JOIN vectors a ON a.recipe = $encoder AND a.text_key = left(sha256(p.answer), 32)
+    LEFT JOIN windows w ON w.text_key = q.text_key
+    LEFT JOIN windows x ON x.text_key = a.text_key
+    WHERE (w.text_key IS NOT NULL OR NOT q.truncated) AND (x.text_key IS NOT NULL OR NOT a.truncated)
     ORDER BY p.key
 """
 
@@ -53,7 +60,7 @@ def prepared(store: Store, method: str, recipe_digest: str, encoder_recipe: str 
     if method == "lexical" or not pairs["fresh"].any():
         return Prepared(pairs, pairs.clear().select("key"), LexicalFinder)
     encoder = encoder_recipe or ""
-    pairs = store.query(WITH_VECTORS, {"encoder": encoder}, live=pairs)
+    pairs = store.query(WITH_VECTORS, {"encoder": encoder, "chunks": chunks.recipe(encoder).digest}, live=pairs)
     languages = declared_languages(store, encoder)
     sides = zip(*(readable(pairs[side].to_list(), languages) for side in ("question", "answer")), strict=True)
     mask = pl.Series([question and answer for question, answer in sides], dtype=pl.Boolean)
@@ -61,6 +68,7 @@ def prepared(store: Store, method: str, recipe_digest: str, encoder_recipe: str 
     if not pairs["fresh"].any():
         return Prepared(pairs, unreadable, LexicalFinder)
     keys, matrix = load(store, encoder, pl.concat([pairs["question_text"], pairs["answer_text"]]).unique())
+    further = Further.load(store, encoder, keys)
     places = pl.DataFrame({"text": keys, "place": np.arange(len(keys))})
 
     def finder(rows: pl.DataFrame) -> Finder:
@@ -68,7 +76,7 @@ def prepared(store: Store, method: str, recipe_digest: str, encoder_recipe: str 
             rows.select(text=side).join(places, on="text", how="left", maintain_order="left")["place"].to_numpy()
             for side in ("question_text", "answer_text")
         )
-        return CosineFinder(matrix, question, answer, rows["truncated"].to_numpy())
+        return CosineFinder(matrix, further, question, answer, rows["truncated"].to_numpy())
 
     return Prepared(pairs, unreadable, finder)
 

@@ -22,8 +22,19 @@ class Migration:
 
 
 # schema.sql is always the newest version; a store of an older one is brought here step by step.
-MIGRATIONS: Sequence[Migration] = ()
-VERSION = 1
+MIGRATIONS: Sequence[Migration] = (
+    Migration(
+        2,
+        "the further windows of long texts",
+        """
+        CREATE TABLE chunks (
+            text_key VARCHAR NOT NULL, recipe VARCHAR NOT NULL, part INTEGER NOT NULL, vector FLOAT[] NOT NULL,
+            last BOOLEAN NOT NULL
+        )
+        """,
+    ),
+)
+VERSION = 2
 
 
 def create(con: duckdb.DuckDBPyConnection, *, at: datetime) -> None:

@@ -207,16 +207,16 @@ class Store:
         )
 
     def last_recipe(self, job: str) -> tuple[int, int, Mapping[str, object], str] | None:
-        """(seq, code version, parameters, digest) of a job's newest unit with a recipe, or None."""
+        """(seq, code version, parameters, digest) of a job's newest unit with a recipe of its name, or None."""
         import json
 
         rows = self.query(
             """
             SELECT l.seq, r.version, r.parameters, l.recipe
             FROM ledger l JOIN recipes r USING (recipe)
-            WHERE l.job = ? ORDER BY l.seq DESC LIMIT 1
+            WHERE l.job = ? AND r.name = ? ORDER BY l.seq DESC LIMIT 1
             """,
-            [job],
+            [job, job],
         ).rows()
         return None if not rows else (rows[0][0], rows[0][1], json.loads(rows[0][2]), rows[0][3])
 
