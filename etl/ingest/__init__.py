@@ -3,6 +3,7 @@
 from etl.ingest.elect import elect
 from etl.ingest.job import ingest
 from etl.ingest.plan import pending, recipe
+from etl.ingest.rejected import reject
 from etl.ingest.retract import restore, retract
 from etl.ingest.sessions import Sessions
 from etl.ingest.views import deliveries, delivery, inbox, rejects
@@ -16,6 +17,7 @@ __all__ = [
     "ingest",
     "pending",
     "recipe",
+    "reject",
     "rejects",
     "restore",
     "retract",

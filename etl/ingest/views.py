@@ -13,6 +13,7 @@ import polars as pl
 
 from etl.errors import NotFoundError
 from etl.ingest.plan import Memory, own_files
+from etl.ingest.rejected import ID
 from etl.ingest.walk import File, settled, walk
 from etl.progress import utc_now
 from etl.store import Store
@@ -82,11 +83,11 @@ def delivery(store: Store, which: str) -> dict[str, Any]:
 
 
 def rejects(store: Store, *, delivery: str | None = None, reason: str | None = None) -> pl.DataFrame:
-    """One row a rejected record: delivery, path, position, reason, evidence, raw; by path and position."""
+    """One row a rejected record: id, delivery, path, position, reason, evidence, raw; by path and position."""
     name = None if delivery is None else find(store, delivery)["delivery"]
     return store.query(
-        """
-        SELECT r.delivery, d.path, r.position, r.reason, r.evidence, r.raw
+        f"""
+        SELECT {ID} AS id, r.delivery, d.path, r.position, r.reason, r.evidence, r.raw
         FROM rejects r JOIN deliveries d ON d.delivery = r.delivery
         WHERE ($name IS NULL OR r.delivery = $name) AND ($reason IS NULL OR r.reason = $reason)
         ORDER BY d.path, r.delivery, r.position

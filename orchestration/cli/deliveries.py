@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.cli.console import state, table
+from orchestration.cli.console import bars, state, table
 
 if TYPE_CHECKING:
     from orchestration.runs import Result
@@ -81,9 +81,42 @@ def rejected(
     console = state(context)
     with console.workspace.store() as store:
         rows = ingest.rejects(store, delivery=delivery, reason=reason).to_dicts()
-    text = table(rows[:limit], "path", "position", "reason", "evidence")
+    text = table(rows[:limit], "id", "path", "position", "reason", "evidence")
     more = f"\n{len(rows) - limit:,} more; --limit shows them" if len(rows) > limit else ""
     console.emit({"rejects": rows}, text + more if rows else "nothing was rejected")
+
+
+@rejects.command("show")
+def show_rejected(
+    context: typer.Context,
+    which: Annotated[str, typer.Argument(help="The start of its id ('etl rejects list'), or FILE:POSITION.")],
+) -> None:
+    """One rejected record: reason, place, raw text and bytes, the recipe it was read with, how to mend it."""
+    from etl import ingest
+
+    console = state(context)
+    with console.workspace.store() as store:
+        found = ingest.reject(store, which, root=console.workspace.root)
+    lines = [
+        f"{name:<10} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in found.items()
+    ]
+    console.emit(found, "\n".join(lines))
+
+
+@rejects.command()
+def retry(
+    context: typer.Context,
+    delivery: Annotated[str | None, typer.Option(help="Only of this delivery; a refused one as well.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this reason; of refused files as well.")] = None,
+) -> None:
+    """Read the deliveries of rejected records again, with the present code and settings."""
+    from orchestration import mending
+
+    console = state(context)
+    with bars(console) as watcher:
+        result = mending.retry(console.workspace, delivery=delivery, reason=reason, watcher=watcher)
+    console.emit(result.data, result.text)
 
 
 @rejects.command()

@@ -1,0 +1,117 @@
+"""Looking at a rejected record, and reading again what was rejected or refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration import mending, runs
+from orchestration.cli import run
+from orchestration.workspace import Workspace, init
+
+GOOD = {"question": "What is RSI?", "answer": "An oscillator of momentum between 0 and 100."}
+LONG = {"question": "", "answer": "An answer without a question. " * 60}
+BROKEN = b'{"question": "What is MACD?", "answer": "A difference \xff\n'
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    init(tmp_path / "mine")
+    inbox = tmp_path / "mine" / "inbox" / "droid"
+    inbox.mkdir()
+    (inbox / "lines.jsonl").write_bytes(json.dumps(GOOD).encode() + b"\n" + BROKEN + json.dumps(GOOD).encode() + b"\n")
+    (inbox / "list.json").write_text(json.dumps([GOOD, LONG]))
+    (inbox / "columns.csv").write_text("alpha,beta\n" + "".join(f"{n},{n * 7}\n" for n in range(9)))
+    runs.run_stage(Workspace.at(tmp_path / "mine"), "ingest")
+    return Workspace.at(tmp_path / "mine")
+
+
+def command(workspace: Workspace, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["-w", str(workspace.root), "--json", *arguments]) == 0
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
+def test_show_gives_bytes_reason_place_recipe_and_advice(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = command(workspace, capsys, "rejects", "list")["rejects"]
+    broken = next(row for row in listed if row["path"].endswith("lines.jsonl"))
+    shown = command(workspace, capsys, "rejects", "show", broken["id"][:6])
+    assert (shown["position"], shown["reason"], shown["file"]) == ("line:2", "broken_json_line", "there")
+    assert shown["bytes"] == BROKEN.decode("ascii", "backslashreplace")
+    assert "mend this line in a copy" in shown["mend"]
+    assert shown["recipe"]["parameters"]["mapping"] == {}
+    assert command(workspace, capsys, "rejects", "show", "lines.jsonl:2") == shown
+
+
+def test_show_gives_the_whole_record_where_the_store_keeps_its_start(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = command(workspace, capsys, "rejects", "show", "list.json:/1")
+    assert shown["raw"].endswith("...")
+    assert shown["record"] == LONG
+    (workspace.inbox / "droid" / "list.json").write_text("[]")
+    again = command(workspace, capsys, "rejects", "show", "list.json:/1")
+    assert (again["file"], "record" in again, again["raw"]) == ("changed", False, shown["raw"])
+
+
+@pytest.mark.parametrize("which", ["feed", "abc", "list.json:/7", ""])
+def test_show_of_nothing_is_one_line(workspace: Workspace, capsys: pytest.CaptureFixture[str], which: str) -> None:
+    assert run(["-w", str(workspace.root), "rejects", "show", which]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def counts(workspace: Workspace) -> tuple[int, int, int]:
+    with workspace.store() as store:
+        return (
+            store.value("SELECT count(*) FROM pairs"),
+            store.value("SELECT count(*) FROM occurrences"),
+            store.value("SELECT count(*) FROM rejects"),
+        )
+
+
+def test_retry_without_a_change_changes_nothing(workspace: Workspace) -> None:
+    before = counts(workspace)
+    data = mending.retry(workspace).data
+    assert (data["rejects"], data["pairs"], sum(data["left"].values()), data["deliveries"]) == (2, 0, 2, 2)
+    assert counts(workspace) == before
+    assert runs.run_stage(workspace, "ingest").data["adds_up"] == dict.fromkeys(
+        runs.status(workspace).data["adds_up"], True
+    )
+
+
+def test_retry_with_a_mapping_turns_rejects_and_refused_files_into_pairs(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = runs.status(workspace).data["not_read"]
+    reason = next(row["reason"] for row in state if row["path"].endswith("columns.csv"))
+    (workspace.root / "etl.toml").write_text('[read.mappings]\n"columns.csv" = {question = "alpha", answer = "beta"}\n')
+    data = command(workspace, capsys, "rejects", "retry", "--reason", reason)
+    assert (data["accepted"], data["refused"]) == (["inbox/droid/columns.csv"], 1)
+    assert counts(workspace)[0] == 10
+
+
+def test_retry_says_how_many_turned_into_pairs(workspace: Workspace) -> None:
+    """A reader that has become better is stood in for by rejects that an older one had left behind."""
+    with workspace.store(write=True) as store, store.unit("test", "an older reader") as unit:
+        taken = unit.query("SELECT delivery FROM deliveries WHERE path LIKE '%lines.jsonl'").item()
+        unit.execute("DELETE FROM occurrences WHERE delivery = ? AND position = 'line:1'", [taken])
+        unit.execute("INSERT INTO rejects VALUES (?, 'line:1', 'no_answer', NULL, '')", [taken])
+        unit.execute("UPDATE deliveries SET candidates = 1, new = 0, duplicates = 1, rejects = 2 WHERE delivery = ?",
+                     [taken])  # fmt: skip
+    data = mending.retry(workspace, reason="no_answer").data
+    assert (data["rejects"], data["pairs"], data["left"], data["gone"]) == (1, 1, {}, 0)
+    assert counts(workspace) == (1, 3, 2)
+
+
+def test_retry_says_whose_file_is_gone(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    before = counts(workspace)
+    (workspace.inbox / "droid" / "list.json").unlink()
+    data = command(workspace, capsys, "rejects", "retry", "--delivery", "inbox/droid/list.json")
+    assert (data["lost"], data["deliveries"]) == (["inbox/droid/list.json"], 0)
+    assert counts(workspace) == before
+    assert run(["-w", str(workspace.root), "rejects", "retry", "--reason", "nonsense"]) == 1
+    assert "there are: " in capsys.readouterr().err
