@@ -60,6 +60,7 @@ class Pipeline:
     batch_size: int | None = None
     sender: str | None = None
     sessions: str | None = None
+    salvage: bool = False
     meter: Meter = field(default_factory=Tally)
     peeked: Peeked = field(default_factory=dict)
     scratch: Path | None = None
@@ -173,6 +174,7 @@ class Pipeline:
         ours = [root / name for name in (*FOLDERS, "etl.toml") if name != "inbox"]
         options: dict[str, Any] = {"root": root, "aliases": read.aliases, "mappings": read.mappings, "skip": ours}
         options["choose"] = self.chosen and self.chosen.choose
+        options["salvage"] = self.salvage
 
         def job() -> Iterator[Progress]:
             with self.reader() as reader:

@@ -44,6 +44,7 @@ def run_path(
     batch_size: int | None = None,
     sender: str | None = None,
     sessions: str | None = None,
+    salvage: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
@@ -54,7 +55,7 @@ def run_path(
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
             workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
-            sessions=sessions,
+            sessions=sessions, salvage=salvage,
         )  # fmt: skip
         totals = {}
         for stage in pipeline.stages(until):
@@ -81,6 +82,7 @@ def run_stage(
     batch_size: int | None = None,
     sender: str | None = None,
     sessions: str | None = None,
+    salvage: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
 ) -> Result:
@@ -89,7 +91,7 @@ def run_stage(
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
             workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
-            sessions=sessions,
+            sessions=sessions, salvage=salvage,
         )  # fmt: skip
         stage = pipeline.stage(name)
         if name == "embed":
@@ -161,6 +163,9 @@ def _figures(pipeline: Pipeline, **more: int) -> dict[str, Any]:
     newest = store.query(
         "SELECT version, manifest FROM releases ORDER BY length(version) DESC, version DESC LIMIT 1"
     ).rows()
+    data["salvaged"] = store.query(
+        "SELECT path FROM deliveries WHERE json_exists(format, '$.details.salvaged') ORDER BY path"
+    )["path"].to_list()
     data["release"] = str(pipeline.workspace.exports / newest[0][0]) if newest else None
     data["left_out"] = json.loads(newest[0][1])["counts"].get("left_out", {}) if newest else {}
     return data
@@ -211,12 +216,13 @@ def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) ->
 
 
 def _not_read(data: Mapping[str, Any]) -> list[str]:
-    files = data["not_read"]
+    files, salvaged = data["not_read"], data["salvaged"]
+    lines = [f"salvaged, read up to a break only: {', '.join(salvaged)}"] if salvaged else []
     if not files:
-        return []
+        return lines
     shown = ", ".join(f"{'/'.join(Path(f['path']).parts[-2:])} ({f['reason']})" for f in files[:8])
     more = f" and {len(files) - 8} more; 'etl inbox' lists them" if len(files) > 8 else ""
-    return [f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}"]
+    return [*lines, f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}"]
 
 
 def _duration(seconds: float) -> str:

@@ -259,3 +259,14 @@ def test_detection_never_asks_for_a_name() -> None:
     """The rooms of detection take bytes and texts; a path is nowhere a parameter."""
     folder = Path(__file__).resolve().parents[1] / "etl" / "detect"
     assert not [file.name for file in folder.glob("*.py") if "pathlib" in file.read_text(encoding="utf-8")]
+
+
+def test_utf8_that_was_cut_inside_a_character_is_still_utf8() -> None:
+    whole = '[{"q": "“Quoted” and café'.encode()
+    found = decode(whole[:-1])
+    assert isinstance(found, Text)
+    assert (found.encoding, found.data.decode("utf-8")) == ("utf-8", '[{"q": "“Quoted” and caf\ufffd')
+    assert "ends inside a character" in found.evidence[0]
+    western = decode("A plain text, and a café".encode("cp1252"))
+    assert isinstance(western, Text)
+    assert western.encoding == "windows-1252"

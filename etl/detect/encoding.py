@@ -66,6 +66,9 @@ def _by_mark(rest: bytes, name: str, codec: str) -> Text | Refusal:
 def _not_utf8(data: bytes, error: UnicodeDecodeError) -> Text | Refusal:
     if codec := utf16_without_bom(data[:65536]):
         return _by_mark(data, codec, codec)
+    if error.reason == "unexpected end of data" and not (before := data[: error.start]).isascii():
+        cut = f"UTF-8 that ends inside a character, at byte {error.start}; the rest of it reads as U+FFFD"
+        return Text(before + b"\xef\xbf\xbd", "utf-8", 1.0, (cut,))
     lines = data.split(b"\n")
     foreign = [number for number, line in enumerate(lines) if not _is_utf8(line)]
     high = sum(not line.isascii() for line in lines)

@@ -15,7 +15,7 @@ def delivery_of(store: Store, path: str) -> Row:
     found = rows(
         store,
         """SELECT delivery, path, sender, source_session, state, reason, evidence, container, encoding, shape,
-                  records, candidates, new, duplicates, rejects
+                  records, candidates, new, duplicates, rejects, format
            FROM deliveries WHERE path = $1 OR ends_with(path, '/' || $1) OR ends_with($1, '/' || path) ORDER BY path""",
         [wanted],
     )
@@ -70,11 +70,15 @@ def whole_file(store: Store, what: str, delivery: Row) -> Explanation:
         [delivery["delivery"]],
     )  # fmt: skip
     state = delivery["state"]
+    salvaged = (delivery["format"] or {}).get("details", {}).get("salvaged")
     if state == "accepted":
         summary = (
             f"accepted: {delivery['records']} records gave {delivery['new']} new pairs and "
             f"{delivery['duplicates']} duplicates; {delivery['rejects']} were rejected"
         )
+        if salvaged:
+            end = f"byte {salvaged['from_byte']:,} of {salvaged['bytes']:,}"
+            summary += f"; salvaged: the JSON is broken and was read up to {end}"
         return Explanation(what, "delivery", summary, delivery=delivery, rejects=rejects)
     summary = f"{state}: {said(delivery['reason'] or 'no reason kept')}"
     summary += f" ({delivery['evidence']})" if delivery["evidence"] else ""

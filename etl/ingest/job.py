@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -32,7 +32,7 @@ BATCH_FILES = 64
 BATCH_PAIRS = 20_000
 
 Choose = Callable[[Sequence[File]], Sequence[File]]
-ReadFile = Callable[..., "Reading"]  # (path), or (path, mapping=...) where the user gave one
+ReadFile = Callable[..., "Reading"]  # (path), with mapping=... and salvage=True where the user wants that
 
 
 def ingest(
@@ -48,6 +48,7 @@ def ingest(
     limit: int | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     mappings: Mappings = NO_MAPPINGS,
+    salvage: bool = False,
     skip: Sequence[Path] = (),
     choose: Choose | None = None,
     scratch: Path | None = None,
@@ -59,7 +60,9 @@ def ingest(
 
     `root` is the workspace: paths are stored relative to it. The sender is the first folder below the inbox, or below
     the given folder, unless told. `mappings` goes from a pattern of a path, or the start of a sha256, to a mapping (our
-    field -> the sender's name). `reader` reads one file; unset, a spawned child does that may die of it. `unpack`
+    field -> the sender's name). With `salvage` broken JSON gives the records
+    before the break and one reject for the rest, also where it was refused before; later runs leave it so. `reader`
+    reads one file; unset, a spawned child does that may die of it. `unpack`
     unpacks one archive, whose files are then deliveries of their own (`archive.zip!/member`); unset, that is the
     child's as well, and with a `reader` of one's own archives stay refused. Archives are unpacked below `scratch`, else
     below the root. `choose` leaves files out before they are looked at (`Sessions.choose`). What may not be read is
@@ -69,7 +72,7 @@ def ingest(
     Raises `DeliveryError` for a path that does not exist before anything is done.
     """
     found = plan.look(store, paths, root=root, skip=skip)
-    memory = Memory.of(store, aliases=aliases, mappings=mappings)
+    memory = Memory.of(store, aliases=aliases, mappings=mappings, salvage=salvage)
     todo = memory.todo(found.files if choose is None else choose(found.files))
     ready = set(settled([item.file for item in todo], now=store.now(), sleep=sleep)[0])
     todo = [item for item in todo if item.file in ready]
@@ -188,7 +191,8 @@ class _Desk:
             refusal, state = item.reading.refusal, "accepted" if item.only_died else item.reading.state
             digest = item.before.recipe if item.only_died and item.before else item.recipe.digest
             reason = refusal.reason if refusal else None
-            self._memory.deliveries[item.delivery] = Known(state, reason, digest, item.attempts, item.path, 0)
+            salvaged = is_salvaged(item.reading)
+            self._memory.deliveries[item.delivery] = Known(state, reason, digest, item.attempts, item.path, 0, salvaged)
         self._committed += self.candidates
         again = sum(item.reading.refusal is not None and item.reading.refusal.reason == DIED for item in delivered)
         self._done += len(sighted) - again
@@ -200,9 +204,10 @@ class _Desk:
         before = self._memory.deliveries.get(delivery)
         path = before.path if before else file.name
         mapping, made = self._memory.mapping(path, delivery), self._memory.recipe(path, delivery)
+        salvage = self._memory.salvages(delivery)
         deaths = before.deaths if before and (before.recipe == made.digest or before.state == "accepted") else 0
         try:
-            reading = self._attempt(file, delivery, mapping)
+            reading = self._attempt(file, delivery, mapping, salvage=salvage)
         except FileNotFoundError:
             return None
         except DeliveryError as error:
@@ -211,13 +216,15 @@ class _Desk:
             died = _is_death(error)
             reason = (DIED if deaths + 1 < ATTEMPTS else PARKED) if died else "unreadable"
             reading = Reading.refused(reason, str(error))
+        made = plan.recipe(aliases=self._memory.aliases, mapping=mapping, salvaged=is_salvaged(reading))
         who = self._sender or self._sender_of(file)
         return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before)
 
-    def _attempt(self, file: File, delivery: str, mapping: Mapping[str, str] | None) -> Reading:
+    def _attempt(self, file: File, delivery: str, mapping: Mapping[str, str] | None, *, salvage: bool) -> Reading:
         from etl.read.archive import ARCHIVE
 
-        reading = self._read(file.path) if mapping is None else self._read(file.path, mapping=mapping)
+        told: dict[str, Any] = {} if mapping is None else {"mapping": mapping}
+        reading = self._read(file.path, **told, **({"salvage": True} if salvage else {}))
         is_archive = reading.refusal is not None and reading.refusal.reason == ARCHIVE
         return self._unpacker.reading(file, delivery, reading) if is_archive else reading
 
@@ -238,13 +245,18 @@ def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
             children.append(stack.enter_context(Reader()))
         return children[0]
 
-    def read(path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
-        return child().read(path, mapping=mapping)
+    def read(path: Path, **told: Any) -> Reading:
+        return child().read(path, **told)
 
     def unpack(path: Path, into: Path, *, at_most: int) -> Unpacked:
         return child().unpack(path, into, at_most=at_most)
 
     return read, unpack
+
+
+def is_salvaged(reading: Reading) -> bool:
+    """Only what stood before a break in its JSON was taken."""
+    return reading.format is not None and "salvaged" in reading.format.details
 
 
 def _is_death(error: DeliveryError) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.errors import StoreError
 from etl.ingest.unpacked import INSIDE, stamp
@@ -30,16 +30,20 @@ CHANGED = "changed since it was read"
 OUTDATED = "read by an earlier recipe"
 AGAIN = "its reader died"
 WITHIN = "a file inside it is to be read again"
+TO_SALVAGE = "broken, to be salvaged"
 
 Mappings = Mapping[str, Mapping[str, str]]
 NO_ALIASES: Mapping[str, str] = {}
 NO_MAPPINGS: Mappings = {}
 
 
-def recipe(*, aliases: Mapping[str, str] = NO_ALIASES, mapping: Mapping[str, str] | None = None) -> Recipe:
+def recipe(
+    *, aliases: Mapping[str, str] = NO_ALIASES, mapping: Mapping[str, str] | None = None, salvaged: bool = False
+) -> Recipe:
     """How a delivery becomes rows. `mapping` is the user's for this one delivery, so that a changed mapping makes only
-    that delivery pending."""
-    return Recipe("ingest", VERSION, {"aliases": dict(aliases), "mapping": dict(mapping or {})})
+    that delivery pending; one that was salvaged stays so."""
+    parameters: dict[str, Any] = {"aliases": dict(aliases), "mapping": dict(mapping or {})}
+    return Recipe("ingest", VERSION, parameters | ({"salvaged": True} if salvaged else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Known:
     attempts: int
     path: str
     candidates: int
+    salvaged: bool = False
 
     @property
     def deaths(self) -> int:
@@ -77,21 +82,34 @@ class Memory:
     deliveries: dict[str, Known]
     aliases: Mapping[str, str]
     mappings: Mappings
+    salvage: bool
 
     @classmethod
     def of(
-        cls, store: Store | None, *, aliases: Mapping[str, str] = NO_ALIASES, mappings: Mappings = NO_MAPPINGS
+        cls,
+        store: Store | None,
+        *,
+        aliases: Mapping[str, str] = NO_ALIASES,
+        mappings: Mappings = NO_MAPPINGS,
+        salvage: bool = False,
     ) -> Memory:
         """What the store knows; nothing where there is none."""
         if store is None:
-            return cls({}, {}, aliases, mappings)
+            return cls({}, {}, aliases, mappings, salvage)
         seen = store.query("SELECT path, bytes, modified_ns, delivery FROM sightings")
-        known = store.query("SELECT delivery, state, reason, recipe, attempts, path, candidates FROM deliveries")
+        known = store.query(
+            """
+            SELECT delivery, state, reason, recipe, attempts, path, candidates,
+                   json_exists(format, '$.details.salvaged') IS TRUE AS salvaged
+            FROM deliveries
+            """
+        )
         return cls(
             {path: (size, time, delivery) for path, size, time, delivery in seen.iter_rows()},
             {row[0]: Known(*row[1:]) for row in known.iter_rows()},
             aliases,
             mappings,
+            salvage,
         )
 
     def mapping(self, name: str, delivery: str) -> Mapping[str, str] | None:
@@ -105,7 +123,13 @@ class Memory:
 
     def recipe(self, name: str, delivery: str) -> Recipe:
         """The recipe that a delivery seen at this path is to be read with."""
-        return recipe(aliases=self.aliases, mapping=self.mapping(name, delivery))
+        known = self.deliveries.get(delivery)
+        salvaged = known is not None and known.salvaged
+        return recipe(aliases=self.aliases, mapping=self.mapping(name, delivery), salvaged=salvaged)
+
+    def salvages(self, delivery: str) -> bool:
+        """What stands before a break in the JSON is to be taken: it was asked for, now or when it was read."""
+        return self.salvage or (delivery in self.deliveries and self.deliveries[delivery].salvaged)
 
     def seen(self, file: File) -> str | None:
         """The delivery of a file whose size and time have not moved."""
@@ -121,6 +145,8 @@ class Memory:
             return ""
         if known.recipe != self.recipe(known.path, delivery).digest:
             return OUTDATED
+        if self.salvage and known.reason == "broken_json":
+            return TO_SALVAGE
         return AGAIN if known.reason == DIED else ""
 
     def todo(self, files: Sequence[File]) -> list[Todo]:
@@ -172,13 +198,15 @@ def pending(
     root: Path,
     aliases: Mapping[str, str] = NO_ALIASES,
     mappings: Mappings = NO_MAPPINGS,
+    salvage: bool = False,
     skip: Sequence[Path] = (),
     choose: Callable[[Sequence[File]], Sequence[File]] | None = None,
 ) -> Pending:
     """How many files `ingest` would look at, and why. Nothing is hashed: a copy under a new name counts as new."""
     found = look(store, paths, root=root, skip=skip)
     files = found.files if choose is None else choose(found.files)
-    reasons = Counter(todo.why for todo in Memory.of(store, aliases=aliases, mappings=mappings).todo(files))
+    memory = Memory.of(store, aliases=aliases, mappings=mappings, salvage=salvage)
+    reasons = Counter(todo.why for todo in memory.todo(files))
     words = [f"{number} {why}" for why, number in sorted(reasons.items())]
     if found.arriving:
         words.append(f"{len(found.arriving)} still arriving wait")

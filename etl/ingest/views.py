@@ -51,7 +51,8 @@ def find(store: Store, which: str) -> dict[str, Any]:
 
 
 def delivery(store: Store, which: str) -> dict[str, Any]:
-    """All that is known of one delivery: its row with the format as a dict, the paths at which it was seen, its
+    """All that is known of one delivery: its row with the format as a dict, up to where it was salvaged (None for a
+    whole one), the paths at which it was seen, its
     rejects by reason, its repairs by rule, and how many of its pairs no other delivery brings."""
     row = find(store, which)
     name = row["delivery"]
@@ -73,8 +74,10 @@ def delivery(store: Store, which: str) -> dict[str, Any]:
         """,
         {"name": name},
     )
+    decided = json.loads(row["format"]) if row["format"] else None
     return row | {
-        "format": json.loads(row["format"]) if row["format"] else None,
+        "format": decided,
+        "salvaged": (decided or {}).get("details", {}).get("salvaged"),
         "seen": seen["path"].to_list(),
         "rejects_by_reason": dict(reasons.iter_rows()),
         "repairs_by_rule": dict(rules.iter_rows()),

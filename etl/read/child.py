@@ -61,7 +61,8 @@ def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_byte
             reading, members = unpack(Path(request["path"]), into, at_most=request["at_most"], limits=limits)
             more = [json.dumps(members).encode("ascii")]
         else:
-            reading = read(Path(request["path"]), mapping=request["mapping"], limits=limits)
+            told = {"mapping": request["mapping"], "salvage": request["salvage"]}
+            reading = read(Path(request["path"]), limits=limits, **told)
     except DeliveryError as error:
         wire.send(answers, json.dumps({"error": str(error)}).encode("ascii"))
         return

@@ -27,6 +27,8 @@ _FLAT = (ITEM,)
 
 def read_json(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a JSON text or JSON lines."""
+    from etl.read.salvaged import salvaged
+
     if _is_lines(text.data):
         return _read_lines(text, recognise, limits)
     try:
@@ -35,6 +37,8 @@ def read_json(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
         if (values := _concatenated(text.data)) is not None:
             return read_tree(values, text, recognise, limits)
         reason = "too_deep" if "too deeply" in str(error) else "broken_json"
+        if recognise.salvage and reason == "broken_json":
+            return salvaged(text, str(error), recognise, limits)
         return Reading.of(Refusal(reason, str(error)), _unknown("json", text))
     return read_tree(tree, text, recognise, limits)
 

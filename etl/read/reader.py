@@ -54,11 +54,12 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, path: Path, *, mapping: Mapping[str, str] | None = None) -> Reading:
+    def read(self, path: Path, *, mapping: Mapping[str, str] | None = None, salvage: bool = False) -> Reading:
         """Read one file. Raises `ReaderDied` when the child did not survive it, DeliveryError for a missing file."""
         request = {
             "path": str(path.absolute()),
             "mapping": None if mapping is None else dict(mapping),
+            "salvage": salvage,
             "seconds": int(self._timeout_s) + 1,
         }
         return wire.unpack(self._request(request, messages=3))

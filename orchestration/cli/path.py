@@ -19,6 +19,9 @@ Sender = Annotated[str | None, typer.Option(help="Who delivered; unset: the fold
 Sessions = Annotated[
     str | None, typer.Option(help="Only files of these sessions of the sender, by name or content: 101-140,150.")
 ]
+Salvage = Annotated[
+    bool, typer.Option("--salvage", help="Of broken JSON take what stands before the break; the rest is one reject.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 3 when anything was refused, unmapped or rejected.")]
 
 
@@ -63,6 +66,7 @@ def run(
     batch_size: BatchSize = None,
     sender: Sender = None,
     sessions: Sessions = None,
+    salvage: Salvage = False,
     strict: Strict = False,
 ) -> None:
     """The whole path: from deliveries to a release, a report and a snapshot. Run it again to go on."""
@@ -80,6 +84,7 @@ def run(
             batch_size=batch_size,
             sender=sender,
             sessions=sessions,
+            salvage=salvage,
             watcher=watcher,
             say=console.say,
         )
@@ -94,10 +99,12 @@ def ingest(
     limit: Limit = None,
     sender: Sender = None,
     sessions: Sessions = None,
+    salvage: Salvage = False,
     strict: Strict = False,
 ) -> None:
     """Read deliveries into the store."""
-    result = _one(state(context), "ingest", paths=paths or (), limit=limit, sender=sender, sessions=sessions)
+    options = {"limit": limit, "sender": sender, "sessions": sessions, "salvage": salvage}
+    result = _one(state(context), "ingest", paths=paths or (), **options)
     if strict and result:
         raise typer.Exit(INCOMPLETE)
 
