@@ -116,7 +116,7 @@ def _read(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
 
 
 def _read_zip(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
-    """A workbook is read. The members of an archive are deliveries of their own, which are unpacked first."""
+    """Workbooks and documents are read. The members of an archive are deliveries of their own, unpacked first."""
     kind = zip_kind(data)
     if isinstance(kind, Refusal):
         return Reading.of(kind)
@@ -124,6 +124,10 @@ def _read_zip(data: bytes, recognise: Recogniser, limits: Limits) -> Reading:
         from etl.read.sheets import read_sheets
 
         return read_sheets(data, recognise, limits)
+    if kind == "docx":
+        from etl.read.documents import read_document
+
+        return read_document(data, recognise, limits)
     if kind == "zip":
         return Reading.refused(ARCHIVE, "its files are deliveries of their own and have to be unpacked")
     return Reading.refused("unsupported_shape", f"{kind}: begins with {data[:8]!r}")

@@ -34,16 +34,19 @@ def read_form(
         return read_tree(found.value, text, recognise, limits, container=found.container)
     if not found.records and not found.rejects:
         return Reading.refused("no_records", f"the form is {found.shape}, but there is no record in it", format=unknown)
-    match = _match(found, recognise, told=told)
+    match = match_of(found, recognise)
     if not isinstance(match, Match):
         return None if told else Reading.of(match or Refusal("tabular", _names(found)), unknown)
-    assembly = _assemble(found, match, limits)
+    assembly = Assembly(limits)
+    add_found(assembly, found, match)
     shape = found.shape if match.shape in (OWN, "flat") else match.shape
     made = format_of(found.container, text.encoding, match, shape)
     return assembly.reading(replace(made, evidence=text.evidence + made.evidence))
 
 
-def _match(found: Found, recognise: Recogniser, *, told: bool) -> Match | Refusal | None:
+def match_of(found: Found, recognise: Recogniser) -> Match | Refusal | None:
+    """Where the fields of a form are; a mapping by a person stands above what the form says."""
+    told = recognise.told
     if found.doubt is not None and not told:
         recognise(Outline.of([record.values for record in found.records[:SAMPLE]]))  # it signs the delivery
         return found.doubt
@@ -59,8 +62,8 @@ def _match(found: Found, recognise: Recogniser, *, told: bool) -> Match | Refusa
     return replace(match, mapping=mapping)
 
 
-def _assemble(found: Found, match: Match, limits: Limits) -> Assembly:
-    assembly = Assembly(limits)
+def add_found(assembly: Assembly, found: Found, match: Match) -> None:
+    """Read the records of a form. Raises as `Assembly.add` does."""
     for reject in found.rejects:
         assembly.reject(reject.position, reject.reason, reject.evidence or "", reject.raw)
     for start in range(0, len(found.records), CHUNK):
@@ -72,7 +75,6 @@ def _assemble(found: Found, match: Match, limits: Limits) -> Assembly:
             None if found.inherited is None else found.inherited[start : start + CHUNK],
         )
         assembly.add(batch, match)
-    return assembly
 
 
 def _names(found: Found) -> str:

@@ -16,6 +16,7 @@ from etl.shapes.alpaca import (
 )
 from etl.shapes.base import Match, Shape
 from etl.shapes.chat import prepare_chat, recognise_chat
+from etl.shapes.clues import recognise_clues
 from etl.shapes.flat import prepare_labelled, recognise_by_content, recognise_flat, recognise_labelled
 from etl.shapes.many_answers import (
     prepare_joined,
@@ -37,6 +38,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("intents", recognise_intents),
     Shape("tatqa", recognise_table_questions, prepare_table_questions),
     Shape("multiple_choice", recognise_options, prepare_options),
+    Shape("clues", recognise_clues),
     Shape("unsupported", recognise_unsupported),
     Shape("numbered_answers", recognise_numbered, prepare_numbered),
     Shape("two_of_a_kind", recognise_two_of_a_kind),

@@ -20,7 +20,7 @@ from etl.shapes.values import as_name, as_sources, as_text
 
 Path = tuple[str, ...]
 ITEM, KEYED = "[]", "{}"
-_DEPTH = 8  # the deepest known shape (SQuAD) needs six steps
+_DEPTH = 16  # steps; the deepest known shape (SQuAD) needs six, and senders wrap it in more
 _CONTAINERS = frozenset(
     {
         "articles", "categories", "content", "data", "dataset", "dev", "entries", "examples", "faq", "faqs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from etl.detect.names import known
 from etl.shapes.base import Inherited
@@ -17,8 +17,17 @@ _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _NUMBER = re.compile(r"(?:Q(?:uestion)?[ \t]{0,4})?#?\d{1,4}[.):]?[ \t]+|Q(?:uestion)?[.):][ \t]*", re.IGNORECASE)
 _LINKS = re.compile(r"\[([^\]]{0,500})\]\([^)]{0,500}\)|<a [^>]{0,500}>|</a>")
 _TO_TOP = re.compile(r"back to (?:the )?top", re.IGNORECASE)
-_ASKS = ("?", "？", "؟")
+ASKS = ("?", "？", "؟")
 _BOLD_LEVEL = 7
+
+
+class Section(NamedTuple):
+    """A heading, its level and plain text, and the lines up to the next one, its own first."""
+
+    place: int
+    level: int
+    title: str
+    lines: list[str]
 
 
 def front_matter(text: str) -> Found | None:
@@ -30,7 +39,7 @@ def front_matter(text: str) -> Found | None:
         return None
     names = [name for worth, name in known("question", given) if worth >= 0.8 and isinstance(given[name], str)]
     title = next((name for name in given if name.lower() == "title"), None)
-    if not names and isinstance(given.get(title or ""), str) and given[title or ""].rstrip().endswith(_ASKS):
+    if not names and isinstance(given.get(title or ""), str) and given[title or ""].rstrip().endswith(ASKS):
         names = [title or ""]
     answers = [name for worth, name in known("answer", given) if worth >= 0.9 and given[name]]
     body = parts.group(2).strip()
@@ -49,37 +58,42 @@ def headings(text: str) -> Found | None:
     parts = _FRONT.match(text)
     skipped = text[: parts.start(2)].count("\n") if parts else 0
     sections = _sections(lines_of(parts.group(2) if parts else text))
-    asking = [level for _, level, title, _ in sections if title.endswith(_ASKS)]
-    level = max(set(asking), key=asking.count, default=0)
-    same = [title for _, at, title, _ in sections if at == level]
-    if asking.count(level) < 2 or asking.count(level) < 0.5 * len(same):
+    return asking([one._replace(place=one.place + skipped) for one in sections], "markdown", "line")
+
+
+def asking(sections: list[Section], container: str, unit: str) -> Found | None:
+    """The sections whose titles ask, at positions `unit:place`; None unless two of a level do, and half of it."""
+    asked = [one.level for one in sections if one.title.endswith(ASKS)]
+    level = max(set(asked), key=asked.count, default=0)
+    same = [one for one in sections if one.level == level]
+    if asked.count(level) < 2 or asked.count(level) < 0.5 * len(same):
         return None
     records, inherited = [], []
     above: dict[int, str] = {}
-    for i, (number, at, title, body) in enumerate(sections):
-        above = {higher: name for higher, name in above.items() if higher < at} | {at: title}
-        if at != level or not title.endswith(_ASKS):
+    for i, one in enumerate(sections):
+        above = {higher: name for higher, name in above.items() if higher < one.level} | {one.level: one.title}
+        if one.level != level or not one.title.endswith(ASKS):
             continue
-        answer = list(body)
-        for _, below, _, more in sections[i + 1 :]:
-            if below <= level:
+        answer = list(one.lines)
+        for below in sections[i + 1 :]:
+            if below.level <= level:
                 break
-            answer += more
-        number_ = _NUMBER.match(title)
-        question = title[number_.end() :] if number_ else title
+            answer += below.lines
+        number = _NUMBER.match(one.title)
+        question = one.title[number.end() :] if number else one.title
         answer = [line for line in answer[1:] if not (len(line) < 120 and _TO_TOP.search(line))]
         values = {"heading": question, "section": "\n".join(answer).strip()}
-        records.append(Record(f"line:{number + skipped}", values, "\n".join([title, *answer])))
+        records.append(Record(f"{unit}:{one.place}", values, "\n".join([one.title, *answer])))
         topics = [name for higher, name in sorted(above.items()) if higher < level]
         fields = dict(zip(("indicator", "category"), reversed(topics), strict=False))
         inherited.append(Inherited(fields, {}, sorted(fields)))
     evidence = f"{len(records)} of {len(same)} headings of one level ask"
-    return Found("markdown", "headings", records, sure(evidence, question="heading", answer="section"), inherited)
+    return Found(container, "headings", records, sure(evidence, question="heading", answer="section"), inherited)
 
 
-def _sections(lines: list[str]) -> list[tuple[int, int, str, list[str]]]:
-    """Line, level, plain title and lines of each section, its heading among them; bold lines that ask are headings."""
-    found: list[tuple[int, int, str, list[str]]] = []
+def _sections(lines: list[str]) -> list[Section]:
+    """Bold lines that ask are headings, too."""
+    found: list[Section] = []
     fence = ""
     for number, line in enumerate(lines, 1):
         mark = _FENCE.match(line)
@@ -88,11 +102,11 @@ def _sections(lines: list[str]) -> list[tuple[int, int, str, list[str]]]:
         heading = None if fence or mark else _HEADING.fullmatch(line)
         bold = None if fence or mark or heading else _BOLD.fullmatch(line)
         if heading:
-            found.append((number, len(heading.group(1)), _plain(heading.group(2)), [line]))
+            found.append(Section(number, len(heading.group(1)), _plain(heading.group(2)), [line]))
         elif bold:
-            found.append((number, _BOLD_LEVEL, _plain(bold.group(2)), [line]))
+            found.append(Section(number, _BOLD_LEVEL, _plain(bold.group(2)), [line]))
         elif found:
-            found[-1][3].append(line)
+            found[-1].lines.append(line)
     return found
 
 
