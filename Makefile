@@ -39,6 +39,7 @@ bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/path.py
 
 torture: .venv/dev.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -m torture
 
 wheel: .venv/dev.stamp
