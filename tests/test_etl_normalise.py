@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.keys import content_key, part_key
+from etl.keys import content_key, normal_form, normal_forms, pair_keys, part_key
 from etl.normalise import Names, normalise, repair_text
 from etl.normalise.names import category, source_session
+from etl.normalise.repair import dirty, dirty_pattern
 from etl.read import CANDIDATES
 
 NAUGHTY = Path(__file__).resolve().parents[2] / "shared" / "data" / "hostile" / "naughty-strings" / "blns.json"
@@ -163,3 +164,30 @@ def test_names_of_files_give_the_senders_session() -> None:
     assert source_session("inbox/thesession.json") is None
     assert source_session("inbox/qs3/data.json") is None
     assert category("  Order flow / depth ") == "order_flow_depth"
+
+
+HOSTILE = st.text(
+    st.one_of(
+        st.characters(codec="utf-8"),
+        st.sampled_from(" .?!\t\n\r\x0b\x1c\x1f\x85\xa0\u3000\u2028\ufeff‘”«′。Ａßİǰ\u0301"),
+    )
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(HOSTILE, HOSTILE, st.none() | HOSTILE), min_size=1, max_size=8))
+def test_whole_columns_get_the_keys_that_their_rows_get_one_by_one(rows: list[tuple[str, str, str | None]]) -> None:
+    columns = [pl.Series(texts, dtype=pl.String) for texts in zip(*rows, strict=True)]
+    assert normal_forms(columns[0]).to_list() == [normal_form(text) for text, _, _ in rows]
+    keys = pair_keys(*columns)
+    assert keys["key"].to_list() == [content_key(*row) for row in rows]
+    assert keys["question_key"].to_list() == [part_key(question) for question, _, _ in rows]
+    assert keys["answer_key"].to_list() == [part_key(answer) for _, answer, _ in rows]
+    assert keys["context_key"].to_list() == [part_key(context) if context else None for _, _, context in rows]
+
+
+@settings(max_examples=300)
+@given(st.lists(HOSTILE, min_size=1, max_size=8))
+def test_the_quick_look_for_damage_finds_what_the_whole_pattern_finds(texts: list[str]) -> None:
+    column = pl.Series(texts, dtype=pl.String)
+    assert dirty(column).to_list() == column.str.contains(dirty_pattern()).to_list()

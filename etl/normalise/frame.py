@@ -13,7 +13,7 @@ import polars as pl
 from etl.keys import pair_keys
 from etl.normalise import names
 from etl.normalise.names import Names
-from etl.normalise.repair import INVISIBLE, dirty_pattern, repair_text
+from etl.normalise.repair import INVISIBLE, dirty, repair_text
 
 TEXTS = ("question", "answer", "context", "indicator", "category", "licence")
 LISTS = ("phrasings", "alternatives", "sources")
@@ -62,14 +62,16 @@ def normalise(candidates: pl.DataFrame, *, aliases: Mapping[str, str] | None = N
     }
     frame = _noted(frame, changes, renamed)
     frame = _derived(frame, known)
-    empty = pl.any_horizontal(pl.col(name).fill_null("").str.contains(_EMPTY) for name in ("question", "answer"))
-    rejects = _rejects(frame.filter(empty), candidates.filter(frame.select(empty).to_series()))
-    return Normalised(_keyed(frame.filter(~empty)), rejects)
+    empty = _is_empty(frame["question"].fill_null("")) | _is_empty(frame["answer"].fill_null(""))
+    rejects = _rejects(frame.filter(empty), candidates.filter(empty))
+    return Normalised(_keyed(frame.filter(~empty) if empty.any() else frame), rejects)
 
 
 def _repaired(texts: pl.Series, changes: _Changes) -> pl.Series:
     """Most texts are clean, which Rust finds out; only the others are looked at one by one."""
-    rows = texts.str.contains(dirty_pattern()).fill_null(value=False).arg_true()
+    if texts.null_count() == len(texts):
+        return texts
+    rows = dirty(texts).arg_true()
     stripped = texts.str.strip_chars()
     if len(rows):
         before = texts.gather(rows).to_list()
@@ -80,18 +82,30 @@ def _repaired(texts: pl.Series, changes: _Changes) -> pl.Series:
         stripped = stripped.scatter(rows, [done[text][0] for text in before])
     if texts.name in ("question", "answer"):
         return stripped
-    blank = stripped.str.contains(_EMPTY).fill_null(value=False)
+    blank = _is_empty(stripped)
     return stripped.set(blank, None) if blank.any() else stripped
+
+
+def _is_empty(texts: pl.Series) -> pl.Series:
+    """Texts without a visible character. What begins with an ASCII one, after stripping, is none of them."""
+    if not (texts.str.len_bytes() == 0).any() and not texts.str.contains(r"^[^\x00-\x7f]").any():
+        return pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True).alias(texts.name)
+    return texts.str.contains(_EMPTY).fill_null(value=False)
 
 
 def _repaired_lists(lists: pl.Series, changes: _Changes) -> pl.Series:
     """Each text of a list, repaired; empty ones go."""
-    dirty = f"{dirty_pattern()}|^\\s|\\s$|^$"
-    members = pl.DataFrame({"row": range(len(lists)), "text": lists}).explode("text")
-    rows = members.filter(pl.col("text").is_null() | pl.col("text").str.contains(dirty))["row"].unique().sort()
     filled = lists.fill_null([])
-    if not len(rows):
+    lengths = filled.list.len()
+    texts = filled.filter(lengths > 0).explode()
+    odd = dirty(texts) | texts.is_null() | (texts.str.strip_chars().str.len_bytes() != texts.str.len_bytes())
+    odd |= texts.str.len_bytes() == 0
+    if not odd.any():
         return filled
+    members = pl.DataFrame(
+        {"row": pl.int_range(len(lists), eager=True).filter(lengths > 0), "text": lists.filter(lengths > 0)}
+    )
+    rows = members.explode("text").filter(odd.fill_null(value=True))["row"].unique().sort()
     values = filled.to_list()
     for row in rows.to_list():
         done = [repair_text(text) for text in values[row] if text]
@@ -114,13 +128,21 @@ def _noted(frame: pl.DataFrame, changes: _Changes, renamed: Mapping[str, pl.Seri
 
     Whole deliveries spell a category their own way, with few distinct names: each combination is written down once.
     """
-    repairs: list[str | None] = [None] * frame.height
-    raw: list[str | None] = [None] * frame.height
-    written: dict[tuple[str | None, ...], tuple[str, str]] = {}
     former = [frame[name].set((frame[name] == shown).fill_null(value=True), None) for name, shown in renamed.items()]
-    for row, names_before in enumerate(zip(*(series.to_list() for series in former), strict=True)):
-        if not any(names_before) and row not in changes.rules:
-            continue
+    shown = frame.with_columns(series.alias(name) for name, series in renamed.items())
+    touched = pl.Series(list(changes.rules), dtype=pl.UInt32).sort()
+    for series in former:
+        touched = touched.extend(series.is_not_null().arg_true()) if series.null_count() < len(series) else touched
+    if not len(touched):
+        return shown.with_columns(
+            pl.lit([], dtype=pl.List(pl.String)).alias("repairs"), pl.lit(None, dtype=pl.String).alias("raw")
+        )
+    rows = touched.unique().sort()
+    repairs: list[str] = []
+    raw: list[str] = []
+    written: dict[tuple[str | None, ...], tuple[str, str]] = {}
+    before_names = zip(*(series.gather(rows).to_list() for series in former), strict=True)
+    for row, names_before in zip(rows.to_list(), before_names, strict=True):
         if row in changes.rules or names_before not in written:
             rules, before = [*changes.rules.get(row, [])], dict(changes.raw.get(row, {}))
             for name, value in zip(renamed, names_before, strict=True):
@@ -132,12 +154,12 @@ def _noted(frame: pl.DataFrame, changes: _Changes, renamed: Mapping[str, pl.Seri
                 written[names_before] = texts
         else:
             texts = written[names_before]
-        repairs[row], raw[row] = texts
-    return frame.with_columns(
-        *(shown.alias(name) for name, shown in renamed.items()),
-        pl.Series("repairs", repairs, dtype=pl.String).str.split(_SEPARATOR).fill_null([]),
-        pl.Series("raw", raw, dtype=pl.String),
-    )
+        repairs.append(texts[0])
+        raw.append(texts[1])
+    at = pl.DataFrame({"repairs": repairs, "raw": raw}, schema={"repairs": pl.String, "raw": pl.String})
+    place = pl.repeat(None, frame.height, dtype=pl.UInt32, eager=True).scatter(rows, range(len(rows)))
+    noted = at.select(pl.all().gather(place))
+    return shown.with_columns(noted["repairs"].str.split(_SEPARATOR).fill_null([]), noted["raw"])
 
 
 def _derived(frame: pl.DataFrame, known: Names) -> pl.DataFrame:
@@ -165,10 +187,7 @@ def _filled(frame: pl.DataFrame, name: str, source: str, table: Mapping[str, str
 
 
 def _keyed(frame: pl.DataFrame) -> pl.DataFrame:
-    texts = (frame["question"].to_list(), frame["answer"].to_list(), frame["context"].to_list())
-    columns = zip(*map(pair_keys, *texts), strict=True) if frame.height else ((), (), (), ())
-    named = zip(("key", "question_key", "answer_key", "context_key"), columns, strict=True)
-    return frame.with_columns(pl.Series(name, keys, dtype=pl.String) for name, keys in named)
+    return frame.with_columns(**pair_keys(frame["question"], frame["answer"], frame["context"]))
 
 
 def _rejects(empty: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:

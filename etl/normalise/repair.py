@@ -16,6 +16,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -27,6 +31,8 @@ _C1 = re.compile("[\x80-\x9f]")
 _IMPROBABLE = re.compile("[\u0700-\u08ff]")
 # Zero-width and invisible characters: a text of nothing else is empty to a reader.
 INVISIBLE = "[\\s\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff\u061c]"
+
+_ASCII_DIRT = ("[\x00-\x08]", "[\x0b-\x14]", "[\x15-\x1e]", "[\x1f\x7f]")
 
 _RULES = (
     ("surrogate", _SURROGATE, "\ufffd"),
@@ -52,6 +58,24 @@ def mojibake_pattern() -> str:
 def dirty_pattern() -> str:
     """A pattern of everything that `repair_text` might change; texts without a match are only stripped."""
     return f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]|{mojibake_pattern()}"
+
+
+def dirty(texts: pl.Series) -> pl.Series:
+    """Which texts of a column match `dirty_pattern`; False for null.
+
+    ASCII texts, which are most, are only asked for control characters, in classes so small that the search stays a
+    comparison of vectors (measured: ten times the whole pattern).
+    """
+    import polars as pl
+
+    found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True).alias(texts.name)
+    for few in _ASCII_DIRT:
+        found |= texts.str.contains(few)
+    wide = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(value=False)
+    if wide.any():
+        rows = wide.arg_true()
+        found = found.scatter(rows, texts.gather(rows).str.contains(dirty_pattern()))
+    return found.fill_null(value=False)
 
 
 @cache
