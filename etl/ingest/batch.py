@@ -92,8 +92,9 @@ class Prepared:
         positions = pl.concat(
             [self.occurrences.select("delivery", "position"), self.rejects.select("delivery", "position")]
         )
-        records = positions.with_columns(pl.col("position").str.replace(_NTH, "")).unique()
-        found = Counter(records["delivery"].to_list())
+        if positions["position"].str.contains("#", literal=True).any():
+            positions = positions.with_columns(pl.col("position").str.replace(_NTH, ""))
+        found = Counter(dict(positions.group_by("delivery").agg(pl.col("position").n_unique()).iter_rows()))
         for item in self.delivered:
             if found[item.delivery] != item.reading.records:
                 raise StoreError(
@@ -168,11 +169,10 @@ class Prepared:
             again = first.join(held, on="key", how="semi").join(claimed, on="key", how="anti")
             again = again.join(known, on="key", how="semi")
             new = pl.concat([new, again])
-        return Counter(new["delivery"].to_list())
+        return _by_delivery(new)
 
     def _rows(self, new: Counter[str]) -> pl.DataFrame:
-        candidates = Counter(self.occurrences["delivery"].to_list())
-        rejects = Counter(self.rejects["delivery"].to_list())
+        candidates, rejects = _by_delivery(self.occurrences), _by_delivery(self.rejects)
         rows = [
             _row(item)
             | {
@@ -203,6 +203,10 @@ class Prepared:
         there = unit.query("SELECT count(*) AS n FROM pairs").item()
         if there != pairs:
             raise StoreError(f"{pairs} pairs were expected after this unit, but {there} are there")
+
+
+def _by_delivery(rows: pl.DataFrame) -> Counter[str]:
+    return Counter(dict(rows.group_by("delivery").len().iter_rows()))
 
 
 def _row(item: Delivered) -> dict[str, Any]:

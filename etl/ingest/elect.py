@@ -22,9 +22,36 @@ def elect(occurrences: pl.DataFrame) -> pl.DataFrame:
     counts = occurrences.group_by("key").agg(pl.col("live").sum().cast(pl.Int32).alias("occurrences"))
     voters = occurrences.join(counts, on="key").filter(pl.col("live") | (pl.col("occurrences") == 0))
     voters = voters.with_columns(pl.len().over("key").alias("votes"))
-    single = voters.filter(pl.col("votes") == 1).with_columns(pl.concat_list("licence").alias("licences"))
-    single = single.with_columns(pl.col(name).list.drop_nulls().list.unique().list.sort() for name in UNIONS)
-    return pl.concat([single.select(ELECTED), _many(voters.filter(pl.col("votes") > 1))]).sort("key")
+    return pl.concat([alone(voters.filter(pl.col("votes") == 1)), _many(voters.filter(pl.col("votes") > 1))]).sort(
+        "key"
+    )
+
+
+def alone(occurrences: pl.DataFrame) -> pl.DataFrame:
+    """The pairs of occurrences that are the only ones of their keys: nothing to elect. In the given order; counts 1
+    occurrence where there is no column `occurrences`."""
+    frame = occurrences.with_columns(_sets(occurrences[source], name) for name, source in UNIONS.items())
+    if "occurrences" not in frame.columns:
+        frame = frame.with_columns(pl.lit(1, dtype=pl.Int32).alias("occurrences"))
+    return frame.select(ELECTED)
+
+
+def _sets(values: pl.Series, name: str) -> pl.Series:
+    """Texts, or lists of texts, as sorted sets. Most lists have no or one member."""
+    if values.null_count() == len(values):
+        return pl.repeat([], len(values), dtype=pl.List(pl.String), eager=True).alias(name)
+    if values.dtype == pl.String:
+        return values.to_frame().select(pl.concat_list(values.name).list.drop_nulls().alias(name)).to_series()
+    rows = (values.list.len() > 1).arg_true()
+    if not len(rows):
+        return values.alias(name)
+    several = values.gather(rows).list.unique().list.sort()
+    if len(rows) == len(values):
+        return several.alias(name)
+    place = pl.int_range(len(values), eager=True, dtype=pl.UInt32).scatter(
+        rows, pl.int_range(len(values), len(values) + len(rows), eager=True, dtype=pl.UInt32)
+    )
+    return pl.concat([values, several]).gather(place).alias(name)
 
 
 def _many(voters: pl.DataFrame) -> pl.DataFrame:

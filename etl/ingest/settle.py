@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from etl.ingest.elect import ELECTED, KEYS, TEXTS, elect
+from etl.ingest.elect import ELECTED, KEYS, TEXTS, alone, elect
 from etl.store import Unit
 
 # Columns of an occurrence as the table has them.
@@ -58,6 +58,8 @@ def settle(unit: Unit, *, fresh: pl.DataFrame, keys: pl.Series) -> Settled:
     """
     touched = pl.DataFrame({"key": pl.concat([fresh["key"], keys]).unique()})
     stored = unit.query(_STORED_PAIRS, touched=touched)
+    fresh, first = _apart(fresh, stored)
+    _insert_alone(unit, first)
     older = _schema(unit.query(_STORED_OCCURRENCES, stored=stored)) if stored.height else FULL.to_frame()
     elected = elect(pl.concat([older, fresh.select(FULL.names())]))
     retold, revised, recounted = _differences(stored, elected)
@@ -69,7 +71,23 @@ def settle(unit: Unit, *, fresh: pl.DataFrame, keys: pl.Series) -> Settled:
         unit.execute("DELETE FROM occurrences WHERE key IN (SELECT key FROM retold)", retold=retold)
         fresh = pl.concat([older.join(retold, on="key", how="semi"), fresh.select(FULL.names())])
     unit.insert("occurrences", _without_shown_texts(fresh, elected))
-    return Settled(added.height, gone.height, retold.height + revised.height)
+    return Settled(first.height + added.height, gone.height, retold.height + revised.height)
+
+
+def _apart(fresh: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Occurrences of pairs that are stored or delivered twice, and those that are the first and only one of theirs."""
+    known = fresh["key"].is_in(stored["key"].implode()) if stored.height else False
+    several = fresh["key"].is_duplicated() | known | ~fresh["live"]
+    return (fresh.filter(several), fresh.filter(~several)) if several.any() else (fresh.clear(), fresh)
+
+
+def _insert_alone(unit: Unit, first: pl.DataFrame) -> None:
+    """Nine in ten occurrences of a large delivery: they are the pair, so no vote is taken and no text compared."""
+    if not first.height:
+        return
+    unit.insert("pairs", alone(first).with_columns(pl.lit(unit.seq, dtype=pl.Int64).alias("first_seq")))
+    told = first.select(OCCURRENCE.keys())
+    unit.insert("occurrences", told.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in TEXTS))
 
 
 def _schema(frame: pl.DataFrame) -> pl.DataFrame:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 MEMORY_LIMIT = "4GB"
 THREADS = 2
+ROW_GROUP = 122_880  # rows; DuckDB's own number
 
 
 def connect(
@@ -55,8 +59,19 @@ def query(con: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters = ())
     return pl.DataFrame(relation.to_arrow_table())
 
 
+def in_row_groups(frame: pl.DataFrame) -> pl.DataFrame | pa.Table:
+    """A large frame in pieces of one row group each, for a bulk load: threads then share the work, and no row group is
+    written twice (pieces of other sizes are put together again at the commit, which took as long as the load)."""
+    if frame.height <= ROW_GROUP:
+        return frame
+    import pyarrow as pa
+
+    table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    return pa.Table.from_batches(table.to_batches(max_chunksize=ROW_GROUP))
+
+
 @contextmanager
-def registered(con: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Iterator[None]:
+def registered(con: duckdb.DuckDBPyConnection, **frames: pl.DataFrame | pa.Table) -> Iterator[None]:
     """Make frames readable as tables under their keyword names, for the time of the block."""
     for name, frame in frames.items():
         con.register(name, frame)

@@ -25,7 +25,7 @@ from etl.errors import DiskFullError, FencedOffError, NotFoundError, StoreDamage
 from etl.progress import utc_now
 from etl.recipe import Recipe
 from etl.store import ledger, migrate, snapshot
-from etl.store.connection import MEMORY_LIMIT, THREADS, Parameters, connect, query, registered
+from etl.store.connection import MEMORY_LIMIT, THREADS, Parameters, connect, in_row_groups, query, registered
 from etl.store.lock import WriterLock
 
 FILE = "motherlode.duckdb"
@@ -75,7 +75,8 @@ class Unit:
         """Append a frame, matching columns by name."""
         if rows.is_empty():
             return 0
-        self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows", new_rows=rows)
+        with registered(self.con, new_rows=in_row_groups(rows)):
+            self.con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows").fetchall()
         return rows.height
 
 
