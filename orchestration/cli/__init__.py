@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from etl.errors import MotherlodeError
-from orchestration.cli import decisions, deliveries, path, quotas, sessions, snapshots, store, tasks
+from orchestration.cli import decisions, deliveries, path, quotas, review, sessions, snapshots, store, tasks
 from orchestration.cli.console import DONE, INTERRUPTED, MENDABLE, State
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.add_typer(snapshots.app, name="snapshot")
 app.add_typer(decisions.conflict, name="conflict")
 app.add_typer(decisions.override, name="override")
 app.add_typer(deliveries.rejects, name="rejects")
+app.add_typer(review.app, name="review")
 app.add_typer(tasks.app, name="task")
 app.add_typer(sessions.app, name="session")
 

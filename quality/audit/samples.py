@@ -21,8 +21,13 @@ def shown(text: str | None, *, limit: int = TEXT_CHARS) -> str:
     """A text as a person may see it: masked, cut to `limit`, without control and direction-override characters."""
     if not text:
         return ""
-    clean = masked(_UNSEEN.sub("\ufffd", text[: limit * 4]))
+    clean = masked(visible(text[: limit * 4]))
     return clean if len(clean) <= limit else clean[: limit - 2] + " …"
+
+
+def visible(text: str) -> str:
+    """A text in which nothing steers a terminal or a page: control and direction-override characters replaced."""
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def samples(store: Store, *, size: int) -> dict[str, list[dict[str, Any]]]:
