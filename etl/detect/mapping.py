@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from etl.detect.format import MAPPING_CONFIDENCE
 from etl.detect.names import NAMES, known
 from etl.detect.outline import Column, Outline
+
+Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[float]]  # of the texts of each place, -1 to 1
+_COMPARED = 40  # records
+_LIFT = 0.15
+_ASKING = 0.95  # words that ask say a little less than question marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +63,66 @@ def _made(fields: dict[str, str], also: dict[str, list[str]], confidence: float,
     return Mapping(fields, confidence, tuple(said + notes), {name: rest for name, rest in also.items() if rest})
 
 
-def by_content(outline: Outline, named: Mapping) -> Mapping:
+def by_content(outline: Outline, named: Mapping, *, similarity: Similarity | None = None) -> Mapping:
     """Let the content confirm weak names, or find question and answer among the text columns where names are silent.
 
-    Which column ends in question marks, is shorter and more various than the other one is the question. Sure only if
-    there are just two text columns besides what names explain.
+    Which column ends in question marks, begins with words that ask, is shorter and more various is the question. Sure
+    only if there are just two text columns besides what names explain and what only sorts the records (short texts
+    that repeat). `similarity`, where a model is at hand, tells which of several columns belongs to the question.
     """
     taken = {theirs for ours, theirs in named.fields.items() if ours not in ("question", "answer")}
     texts = [column for column in outline.text_columns if column.name not in taken and not column.is_id]
     if not texts:
         return named
     question = _by_name_or(named, "question", outline) or max(
-        texts, key=lambda column: (column.questions, -column.length)
+        texts, key=lambda column: (column.questions, column.asking, -column.length)
     )
-    rest = [column for column in texts if column.name != question.name]
-    answer = _by_name_or(named, "answer", outline) or max(rest, key=lambda column: column.length, default=None)
+    rest = [column for column in texts if column.name != question.name and not _sorts(column)]
+    answer, lifts = _by_name_or(named, "answer", outline), {}
+    if answer is None and similarity is not None and len(rest) > 1:
+        lifts = {column.name: _lift(question, column, similarity) for column in rest}
+    answer = answer or max(rest, key=lambda column: (lifts.get(column.name, 0.0), column.length), default=None)
     if answer is None:
         return named
-    confidence = _content_confidence(question, answer, rivals=len(rest) - 1)
-    evidence = (
-        f"question = {question.name!r} by content: {question.questions:.0%} end in a question mark",
-        f"answer = {answer.name!r} by content: {answer.questions:.0%} do, mean length {answer.length:.0f}",
-    )
+    told_apart = _told_apart(lifts)
+    confidence = _content_confidence(question, answer, rivals=0 if told_apart else len(rest) - 1)
+    evidence = [_say("question", question), _say("answer", answer)]
+    if rest[1:] and not told_apart:
+        others = ", ".join(repr(column.name) for column in rest if column.name != answer.name)
+        evidence.append(f"could be the answer too: {others}")
+    if lifts:
+        said = ", ".join(f"{name!r} {lift:+.2f}" for name, lift in lifts.items())
+        evidence.append(f"similarity to its own question less that to the next one: {said}")
     fields = named.fields | {"question": question.name, "answer": answer.name}
-    return Mapping(fields, confidence, evidence, named.also) if confidence > named.confidence else named
+    return Mapping(fields, confidence, tuple(evidence), named.also) if confidence > named.confidence else named
+
+
+def _say(ours: str, column: Column) -> str:
+    figures = f"{column.questions:.0%} end in a question mark, {column.asking:.0%} ask"
+    return f"{ours} = {column.name!r} by content: {figures}, mean length {column.length:.0f}"
+
+
+def _sorts(column: Column) -> bool:
+    """Short texts that repeat: a topic, a level, a language. They say something about a record and answer nothing."""
+    return len(column.texts) >= 10 and column.variety < 0.3 and column.length < 40
+
+
+def _lift(question: Column, column: Column, similarity: Similarity) -> float:
+    """How much more alike the texts of one record are than those of neighbouring ones."""
+    both = list(zip(question.values, column.values, strict=False))[:_COMPARED]
+    rows = [(one, other) for one, other in both if isinstance(one, str) and isinstance(other, str)]
+    if len(rows) < 5:
+        return 0.0
+    ours, theirs = [one for one, _ in rows], [other for _, other in rows]
+    own = similarity(ours, theirs)
+    next_ones = similarity(ours, [*theirs[1:], theirs[0]])
+    return round((sum(own) - sum(next_ones)) / len(rows), 4)
+
+
+def _told_apart(lifts: dict[str, float]) -> bool:
+    """One column clearly belongs to the question and the next best clearly less."""
+    best = sorted(lifts.values(), reverse=True)
+    return len(best) > 1 and best[0] >= _LIFT and best[0] - best[1] >= _LIFT
 
 
 def _by_name_or(named: Mapping, ours: str, outline: Outline) -> Column | None:
@@ -90,7 +132,7 @@ def _by_name_or(named: Mapping, ours: str, outline: Outline) -> Column | None:
 def _content_confidence(question: Column, answer: Column, *, rivals: int) -> float:
     """0 to 0.9. Calibrated by hand on the development deliveries: nine in ten questions with a mark, few answers with
     one, and no third text column give 0.85 or more; any rival column keeps it below the line of 0.8."""
-    marks = question.questions - answer.questions
+    marks = max(question.questions - answer.questions, _ASKING * (question.asking - answer.asking))
     longer = 0.05 if answer.length > question.length else 0.0
     various = 0.05 * min(question.variety, 1.0)
     confidence = 0.8 * marks + longer + various if marks > 0 else 0.0

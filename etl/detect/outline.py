@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
+from etl.detect.asking import begins_asking, ends_asking
 from etl.detect.names import ENVELOPES, plain
 
 _ID = re.compile(r"[\w.:/#@+-]*\d[\w.:/#@+-]*|[a-z]+://\S+", re.ASCII)
 SAMPLE = 2000  # records
-_QUESTION_MARKS = ("?", "？", "؟", ";?", "?)", '?"')
 
 
 @dataclass(frozen=True)  # no slots: what is worked out once is kept
@@ -60,7 +60,13 @@ class Column:
     def questions(self) -> float:
         """Share of the texts that end in a question mark."""
         texts = self.texts
-        return sum(text.rstrip().endswith(_QUESTION_MARKS) for text in texts) / max(len(texts), 1)
+        return sum(map(ends_asking, texts)) / max(len(texts), 1)
+
+    @cached_property
+    def asking(self) -> float:
+        """Share of the texts that end in a question mark or begin with a word that asks."""
+        texts = self.texts
+        return sum(ends_asking(text) or begins_asking(text) for text in texts) / max(len(texts), 1)
 
     @cached_property
     def length(self) -> float:

@@ -50,12 +50,17 @@ def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_byte
     from etl.errors import DeliveryError
     from etl.read import wire
     from etl.read.archive import unpack
+    from etl.read.examine import examine
     from etl.read.file import read
     from etl.read.reading import Reading
 
     _limit("RLIMIT_CPU", _processor_seconds() + request["seconds"])
     more: list[bytes] = []
     try:
+        if "examine" in request:
+            found = examine(Path(request["path"]), limits=limits, **request["examine"])
+            wire.send(answers, json.dumps(found, default=str).encode("ascii"))
+            return
         if "into" in request:
             into = Path(request["into"])
             reading, members = unpack(Path(request["path"]), into, at_most=request["at_most"], limits=limits)

@@ -24,7 +24,7 @@ def decompress(data: bytes, kind: str, limits: Limits) -> bytes | Refusal:
     """The content of a gzip, zstd, bzip2 or xz file. Cut or damaged files are refused whole."""
     found = io.BytesIO()
     try:
-        for part in _parts(data, kind):
+        for part in parts(data, kind):
             found.write(part)
             if too_much := exceeds(found.tell(), len(data), limits):
                 return too_much
@@ -42,7 +42,8 @@ def exceeds(size: int, packed: int, limits: Limits) -> Refusal | None:
     return None
 
 
-def _parts(data: bytes, kind: str) -> Iterator[bytes]:
+def parts(data: bytes, kind: str) -> Iterator[bytes]:
+    """The content piece by piece. Raises EOFError and the like where the file ends before its content does."""
     if kind == "zstd":
         yield from _zstd(data)
     elif kind == "gzip":

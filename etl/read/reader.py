@@ -64,6 +64,17 @@ class Reader:
         }
         return wire.unpack(self._request(request, messages=3))
 
+    def examine(
+        self, path: Path, *, mapping: Mapping[str, str] | None = None, salvage: bool = False, whole: bool = False
+    ) -> dict[str, Any]:
+        """What is decided about one file, as `etl.read.examine.examine` does. Raises as `read` does."""
+        told = {"mapping": None if mapping is None else dict(mapping), "salvage": salvage, "whole": whole}
+        request = {"path": str(path.absolute()), "examine": told, "seconds": int(self._timeout_s) + 1}
+        found: dict[str, Any] = json.loads(self._request(request, messages=1)[0])
+        if "error" in found:
+            raise DeliveryError(found["error"])
+        return found
+
     def unpack(self, path: Path, into: Path, *, at_most: int) -> Unpacked:
         """Unpack an archive in the child, as `etl.read.archive.unpack` does. Raises as `read` does."""
         request = {"path": str(path.absolute()), "into": str(into.absolute()), "at_most": at_most}

@@ -13,6 +13,8 @@ _SENTENCES = (
     ("sentencea", "sentenceb"), ("1string", "2string"), ("anchor", "positive"), ("src", "tgt"), ("text1", "text2"),
 )  # fmt: skip
 _ENDING = re.compile(r"(?:[12ab]|one|two|left|right)$|^[12]")
+_NEUTRAL = frozenset({"col", "field", "f", "c", "x", "var", "value", "feature", "attr"})
+_ASKS = 0.5  # share of texts of which both columns must have more to be questions side by side
 _LABELS = frozenset({"label", "labels", "intent", "category", "class", "target", "tag", "topic", "type", "sentiment"})
 _DOCUMENTS = frozenset({"doc", "document", "documents", "article", "articles", "abstract", "page"})
 _PREDICTIONS = ("prediction", "predicted", "predictions", "predictedanswer", "modeloutput", "hypothesis")
@@ -53,6 +55,8 @@ def _two_of_a_kind(outline: Outline) -> Refusal | None:
     if pair is None:
         return None
     stem, (one, two) = pair
+    if stem in _NEUTRAL and min(one.asking, two.asking) < _ASKS:
+        return None  # `col_a` and `col_b` say nothing of what they hold
     asked = stem in NAMES["question"] or min(one.questions, two.questions) > 0.5
     return Refusal("question_pairs" if asked else "sentence_pairs", f"{one.name!r} and {two.name!r}")
 

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from etl.errors import MotherlodeError
-from orchestration.cli import decisions, deliveries, path, quotas, review, sessions, snapshots, store, tasks
+from orchestration.cli import decisions, deliveries, detect, path, quotas, review, sessions, snapshots, store, tasks
 from orchestration.cli.console import DONE, INTERRUPTED, MENDABLE, State
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, store, decisions, quotas, sessions):
+for module in (path, detect, store, decisions, quotas, sessions):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(snapshots.app, name="snapshot")
