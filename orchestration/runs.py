@@ -51,10 +51,10 @@ def run_path(
 ) -> Result:
     """The whole path. With no paths the workspace's inbox is read."""
     started = clock()
-    chosen = _paths(workspace, paths)
+    wanted = chosen(workspace, paths)
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
-            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
+            workspace, store, wanted, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
             sessions=sessions, salvage=salvage,
         )  # fmt: skip
         totals = {}
@@ -87,10 +87,10 @@ def run_stage(
     say: Callable[[str], None] = print,
 ) -> Result:
     """One stage by itself, then a snapshot so that readers see it."""
-    chosen = _paths(workspace, paths) if name == "ingest" else ()
+    wanted = chosen(workspace, paths) if name == "ingest" else ()
     with workspace.store(write=True) as store:
         pipeline = Pipeline(
-            workspace, store, chosen, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
+            workspace, store, wanted, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
             sessions=sessions, salvage=salvage,
         )  # fmt: skip
         stage = pipeline.stage(name)
@@ -143,7 +143,8 @@ def propose(workspace: Workspace) -> Result:
     return Result({"file": str(target), "verdicts": by_verdict}, f"{said}; written to {target}, nothing was applied")
 
 
-def _paths(workspace: Workspace, paths: Sequence[Path]) -> list[Path]:
+def chosen(workspace: Workspace, paths: Sequence[Path]) -> list[Path]:
+    """The paths as given, else the inbox; raises `DeliveryError` where there is none."""
     if paths:
         return [Path(path) for path in paths]
     if not workspace.inbox.is_dir():

@@ -66,7 +66,7 @@ def create(store: Store, *, keep: bool = False) -> Snapshot:
         name = f"{store.now():%Y%m%dT%H%M%SZ}-{mark.seq:06d}"
         temporary = folder / f".{name}.{os.getpid()}.tmp"
         temporary.unlink(missing_ok=True)
-        rows = _copy(con, temporary)
+        rows = copy(con, temporary)
     try:
         _verify_copy(temporary, rows, mark)
         _flush(temporary)
@@ -150,11 +150,12 @@ def prune(folder: Path, *, now: datetime, keep_newest: int = KEEP_NEWEST, keep_d
     return removed
 
 
-def _copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
+def copy(con: duckdb.DuckDBPyConnection, target: Path) -> dict[str, int]:
+    """Copy the open database to a new file; returns the rows of each table."""
     quoted = str(target).replace("'", "''")
     source = con.execute("SELECT current_database()").fetchall()[0][0]
     try:
-        con.execute(f"ATTACH '{quoted}' AS snapshot_copy")
+        con.execute(f"ATTACH '{quoted}' AS snapshot_copy (READ_WRITE)")
         con.execute(f'COPY FROM DATABASE "{source}" TO snapshot_copy')
         con.execute("DETACH snapshot_copy")
     except duckdb.IOException as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli.console import INCOMPLETE, State, bars, state
+from orchestration.cli.console import INCOMPLETE, State, bars, state, table
 
 Paths = Annotated[list[Path] | None, typer.Argument(help="Files or folders; none: the inbox.")]
 Model = Annotated[str | None, typer.Option(help="Model name, or 'hash' for trials without a model.")]
@@ -101,12 +101,29 @@ def ingest(
     sessions: Sessions = None,
     salvage: Salvage = False,
     strict: Strict = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would bring; write nothing.")] = False,
+    semantic: Annotated[
+        bool, typer.Option("--semantic", help="With --dry-run: look for near duplicates and conflicts by meaning too.")
+    ] = False,
+    model: Model = None,
 ) -> None:
     """Read deliveries into the store."""
-    options = {"limit": limit, "sender": sender, "sessions": sessions, "salvage": salvage}
+    options: dict[str, Any] = {"limit": limit, "sender": sender, "sessions": sessions, "salvage": salvage}
+    if dry_run:
+        _foresee(state(context), paths or (), semantic=semantic, model=model, **options)
+        return
     result = _one(state(context), "ingest", paths=paths or (), **options)
     if strict and result:
         raise typer.Exit(INCOMPLETE)
+
+
+def _foresee(console: State, paths: Sequence[Path], **options: Any) -> None:
+    from orchestration import dry, runs
+
+    told = dry.foresee(console.workspace, runs.chosen(console.workspace, paths), **options)
+    rows = [row for row in told["files"] if row["state"] != "known"]
+    listed = table(rows, "path", "state", *dry.FIGURES, "reason") + "\n\n" if rows else ""
+    console.emit(told, listed + dry.text(told, semantic=options["semantic"]))
 
 
 def embed(
