@@ -65,8 +65,10 @@ def foresee(
         trial(workspace.root, wait_s=limits.wait_s, memory_limit=limits.memory_limit, threads=limits.threads) as store,
         tempfile.TemporaryDirectory(prefix="etl-unpacked-") as scratch,
     ):
-        pipeline = Pipeline(workspace, store, paths, limit=limit, model=model, sender=sender, sessions=sessions, salvage=salvage,
-                            scratch=Path(scratch))  # fmt: skip
+        pipeline = Pipeline(
+            workspace, store, paths, limit=limit, model=model, sender=sender, sessions=sessions, salvage=salvage,
+            scratch=Path(scratch),
+        )  # fmt: skip
         before = _decided(pipeline, semantic=semantic)
         known = store.query("SELECT delivery, recipe FROM deliveries")
         found = _ingest(pipeline)
