@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from etl.counts import counts
 from etl.errors import DeliveryError, NotFoundError
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from etl.store import Store
 
 ANNOUNCE_ENCODE_S = 20.0
+
+
+class Options(TypedDict, total=False):
+    """What a run may be told; the fields of a `Pipeline` by the same names."""
+
+    limit: int | None
+    model: str | None
+    device: str | None
+    batch_size: int | None
+    sender: str | None
+    sessions: str | None
+    salvage: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +50,16 @@ def run_path(
     paths: Sequence[Path] = (),
     *,
     until: str | None = None,
-    limit: int | None = None,
-    model: str | None = None,
-    device: str | None = None,
-    batch_size: int | None = None,
-    sender: str | None = None,
-    sessions: str | None = None,
-    salvage: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
+    **options: Unpack[Options],
 ) -> Result:
     """The whole path. With no paths the workspace's inbox is read."""
     started = clock()
     wanted = chosen(workspace, paths)
     with workspace.store(write=True) as store:
-        pipeline = Pipeline(
-            workspace, store, wanted, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
-            sessions=sessions, salvage=salvage,
-        )  # fmt: skip
+        pipeline = Pipeline(workspace, store, wanted, **options)
         totals = {}
         for stage in pipeline.stages(until):
             if stage.name not in ("ingest", "snapshot") and not store.value("SELECT count(*) FROM pairs"):
@@ -76,23 +79,14 @@ def run_stage(
     name: str,
     *,
     paths: Sequence[Path] = (),
-    limit: int | None = None,
-    model: str | None = None,
-    device: str | None = None,
-    batch_size: int | None = None,
-    sender: str | None = None,
-    sessions: str | None = None,
-    salvage: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] = print,
+    **options: Unpack[Options],
 ) -> Result:
     """One stage by itself, then a snapshot so that readers see it."""
     wanted = chosen(workspace, paths) if name == "ingest" else ()
     with workspace.store(write=True) as store:
-        pipeline = Pipeline(
-            workspace, store, wanted, limit=limit, model=model, device=device, batch_size=batch_size, sender=sender,
-            sessions=sessions, salvage=salvage,
-        )  # fmt: skip
+        pipeline = Pipeline(workspace, store, wanted, **options)
         stage = pipeline.stage(name)
         if name == "embed":
             _announce(pipeline, stage.pending(), say)

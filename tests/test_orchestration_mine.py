@@ -1,7 +1,7 @@
 """The driven loop over work of its own making and a virtual clock, and over the real pipeline."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,9 @@ class Fake:
 
     def rows(self, task: Task, after: int) -> list[Row]:
         return [row for name, row in self.ledger if name == task.name and row.seq > after]
+
+    def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
+        return {seq: "" for seq in seqs if 0 < seq <= len(self.ledger)}
 
     def tokens(self) -> Mapping[str, int]:
         return {}

@@ -20,6 +20,7 @@ from orchestration.control.task import MANUAL, Task, fetch
 from orchestration.session.journal import Work
 
 FOLDER = "session_handoffs"
+UNIT_LOST = "unit_lost"  # a booked unit that a restored snapshot took from the ledger
 
 
 def handoff(control: Control, session: Session) -> dict[str, Any]:
@@ -145,8 +146,9 @@ def _progress(session: Session, task: Task | None) -> dict[str, Any]:
 def _done(events: list[dict[str, Any]], work: Work) -> dict[str, Any]:
     """Committed units, summed a job, with the rows of the ledger that prove them; and what an agent recorded."""
     jobs: dict[str, tuple[list[int], Counter[str]]] = {}
+    lost = {event["detail"]["of"] for event in events if event["event"] == UNIT_LOST}
     for event in events:
-        if event["event"] == "unit":
+        if event["event"] == "unit" and event["id"] not in lost:
             numbers, counts = jobs.setdefault(event["detail"]["job"], ([], Counter()))
             if event["detail"]["seq"] is not None:
                 numbers.append(event["detail"]["seq"])
@@ -196,6 +198,8 @@ def _problems(events: list[dict[str, Any]], work: Work, wrapped: Mapping[str, An
     found = list(work.problems)
     found += [f"a unit failed: {e['detail'].get('error', '')}" for e in events if e["event"] == "unit_failed"]
     found += [f"{step}: {result['problem']}" for step, result in wrapped.items() if result.get("problem")]
+    lost = sum(e["event"] == UNIT_LOST for e in events)
+    found += [f"a restored snapshot took back {lost:,} of its units; they are pending again"] if lost else []
     return list(dict.fromkeys(found))
 
 

@@ -26,7 +26,7 @@ from orchestration.control.sessions import DIED
 from orchestration.control.store import moment
 from orchestration.control.task import COMPLETED, MANUAL, SKIPPED, Task, fetch
 from orchestration.quota import BANDS, WRAP, Quota, QuotaMeter, Standing
-from orchestration.session.recover import alive, book, had, recover
+from orchestration.session.recover import alive, book, had, recover, withdraw
 from orchestration.session.start import DRIVEN, NothingReadyError, begin, claim_of
 from orchestration.session.works import Works
 from orchestration.session.wrap import DONE, FAILED, HARD_STOPPED, INTERRUPTED, THRESHOLD, Wrapping, wrap
@@ -113,8 +113,10 @@ class Miner:
         )
         worked = 0
         try:
-            at = self.works.mark()
-            sessions.update(self.control, session.name, journal={"seq": at})
+            withdraw(self.control, self.works)
+            task, at = fetch(self.control, task.name), self.works.mark()
+            journal = {"seq": at, "digest": self.works.digests([at]).get(at, "")}
+            sessions.update(self.control, session.name, journal=journal)
             units = self.works.units(task, claim, meter, had(self.control, task))
             while True:
                 if beat.is_set():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -42,6 +42,7 @@ class Row:
     job: str
     unit: str
     counts: Mapping[str, int]
+    digest: str = ""  # of the row and all before it: after a restore a number comes again, a digest does not
 
     @property
     def items(self) -> int:
@@ -63,6 +64,9 @@ class Works(Protocol):
 
     def rows(self, task: Task, after: int) -> list[Row]:
         """The rows of the ledger after one, of the jobs that a task runs."""
+
+    def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
+        """The chain digests of rows of the ledger, of those that are there."""
 
     def tokens(self) -> Mapping[str, int]:
         """The fencing tokens that the store has seen."""
@@ -142,10 +146,19 @@ class PipelineWorks:
         if not self._there or not jobs:
             return []
         found = self.store.query(
-            "SELECT seq, job, unit, counts::VARCHAR FROM ledger WHERE seq > ? AND list_contains(?, job) ORDER BY seq",
+            """
+            SELECT seq, job, unit, counts::VARCHAR, digest FROM ledger
+            WHERE seq > ? AND list_contains(?, job) ORDER BY seq
+            """,
             [after, sorted(jobs)],
         )
-        return [Row(seq, job, unit, json.loads(counts)) for seq, job, unit, counts in found.iter_rows()]
+        return [Row(seq, job, unit, json.loads(counts), digest) for seq, job, unit, counts, digest in found.iter_rows()]
+
+    def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
+        if not self._there or not seqs:
+            return {}
+        found = self.store.query("SELECT seq, digest FROM ledger WHERE list_contains(?, seq)", [list(seqs)])
+        return dict(found.iter_rows())
 
     def tokens(self) -> Mapping[str, int]:
         return dict(self.store.query("SELECT task, token FROM fences").iter_rows()) if self._there else {}
