@@ -6,6 +6,7 @@ Runs no hooks, never forces, leaves alone what its user has staged or is in the 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,10 +14,27 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.secrets import BY_PATTERN, Redactor
+
 OWN = (
     "exports/latest.json", "exports/*/manifest.json", "reports/*.json", "reports/*.html", "reports/*.md",
     "task_reports/*.md", "task_reports/*.json", "session_handoffs/*.md", "session_handoffs/*.json", "queue.json",
 )  # fmt: skip
+DELIVERIES = "inbox/**/*"
+# what `git status` of a repository of our own need not show
+EXCLUDED = """\
+motherlode.duckdb*
+.motherlode.duckdb*
+control.db*
+snapshots/
+inbox/
+outbox/
+exports/*/*
+!exports/*/manifest.json
+session_logs/
+.sessions/
+"""
+PUSHES = 3
 WAIT_S = 10.0
 TIMEOUT_S = 120.0
 UNDERWAY = {
@@ -42,9 +60,10 @@ class _Refused(Exception):  # noqa: N818 - no error: the reason for which there 
     """Git said no, in its own words."""
 
 
-def own_paths(root: Path) -> list[Path]:
-    """The files of a workspace that are committed: manifests, reports, handoffs, the queue; never pairs."""
-    found = {path for pattern in OWN for path in root.glob(pattern)}
+def own_paths(root: Path, *, deliveries: bool = False) -> list[Path]:
+    """The files of a workspace that are committed: manifests, reports, handoffs, the queue; pairs only as delivered."""
+    patterns = (*OWN, DELIVERIES) if deliveries else OWN
+    found = {path for pattern in patterns for path in root.glob(pattern)}
     return sorted(path for path in found if path.is_file() and not path.is_symlink() and path.name[0] != ".")
 
 
@@ -54,6 +73,7 @@ def commit(
     message: str,
     *,
     mark: str | None = None,
+    redactor: Redactor = BY_PATTERN,
     wait_s: float = WAIT_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Commit:
@@ -63,21 +83,88 @@ def commit(
         if mark is not None and (made := git.marked(mark)):
             return Commit(made, "made before")
         git.wait_for_index(wait_s, sleep)
-        names, left_out = _clean(git, paths)
+        names, left_out = _clean(git, paths, redactor)
         changed = git.changed(names)
         if not changed:
-            return Commit(None, "nothing of our own has changed", left_out=left_out)
-        return Commit(git.commit(changed, message), "committed", tuple(changed), left_out)
+            why = "nothing of our own has changed" if names or left_out else "the repository ignores all of our files"
+            return Commit(None, why, left_out=left_out)
+        return Commit(git.commit(changed, redactor.clean(message)), "committed", tuple(changed), left_out)
     except _Refused as no:
         return Commit(None, str(no))
 
 
-def _clean(git: _Git, paths: Iterable[Path]) -> tuple[list[str], tuple[str, ...]]:
-    from orchestration.secrets import secrets_in
+def make_own(root: Path) -> str | None:
+    """Make a repository in the workspace itself where there is none; in words why that did not work."""
+    if (root / ".git").exists():
+        return None
+    try:
+        git = _Git.found(root)
+        git.said("init", "--quiet")
+        git.said("config", "--local", "core.autocrlf", "false")
+    except _Refused as no:
+        return str(no)
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "exclude").write_text(EXCLUDED, encoding="utf-8")
+    return None
 
+
+def why_not(root: Path) -> str | None:
+    """In words why nothing can be committed here now; None where something can."""
+    try:
+        _Git.of(root)
+    except _Refused as no:
+        return str(no)
+    return None
+
+
+def tag(root: Path, name: str, message: str) -> str | None:
+    """An annotated tag on the newest commit; None where it was made, else in words why not. None is ever moved."""
+    try:
+        git = _Git.of(root)
+        if not git.born():
+            return "there is no commit yet"
+        if git.said("tag", "--list", name):
+            return "there is one of that name"
+        git.said(*git.identity(), "tag", "--annotate", "--no-sign", f"--message={message}", name)
+    except _Refused as no:
+        return str(no)
+    return None
+
+
+def push(
+    root: Path,
+    remote: str,
+    *,
+    tags: Sequence[str] = (),
+    tries: int = PUSHES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str | None:
+    """Push the branch and these tags, never by force; tried again after 2, 4 ... seconds. In words what failed."""
+    try:
+        git = _Git.of(root)
+        branch = git.said("symbolic-ref", "--quiet", "--short", "HEAD", fine=(0, 1))
+        if not branch:
+            return "no branch is checked out, so there is none to push"
+        refs = [f"refs/heads/{branch}", *(f"refs/tags/{name}" for name in tags)]
+    except _Refused as no:
+        return str(no)
+    for attempt in range(tries):
+        try:
+            git.said("push", "--quiet", "--no-verify", "--", remote, *refs)
+        except _Refused as no:
+            # a remote that has moved on is for a person to pull; trying again gives the same answer
+            if attempt + 1 == tries or "rejected" in str(no) or "does not appear to be a git" in str(no):
+                return str(no)
+            sleep(2.0 ** (attempt + 1))
+        else:
+            return None
+    return None
+
+
+def _clean(git: _Git, paths: Iterable[Path], redactor: Redactor) -> tuple[list[str], tuple[str, ...]]:
     clean, left_out = [], []
     for name in git.not_ignored([path.relative_to(git.root).as_posix() for path in paths]):
-        kinds = secrets_in((git.root / name).read_text(encoding="utf-8", errors="replace"))
+        kinds = redactor.kinds((git.root / name).read_text(encoding="utf-8", errors="replace"))
         if kinds:
             left_out.append(f"{name} ({', '.join(kinds)})")
         else:
@@ -94,11 +181,15 @@ class _Git:
     folder: Path  # the .git folder of this working tree
 
     @classmethod
-    def of(cls, root: Path) -> _Git:
+    def found(cls, root: Path) -> _Git:
         program = shutil.which("git")
         if program is None:
             raise _Refused("git is not installed; install it and wrap again, or commit by hand")
-        looking = cls(root, program, root)
+        return cls(root, program, root)
+
+    @classmethod
+    def of(cls, root: Path) -> _Git:
+        looking = cls.found(root)
         try:
             inside = looking.said("rev-parse", "--is-inside-work-tree")
         except _Refused as no:
@@ -116,7 +207,7 @@ class _Git:
         for sign, what in UNDERWAY.items():
             if (folder / sign).exists():
                 raise _Refused(f"{what} is under way in this repository; finish it, the next wrap commits")
-        return cls(root, program, folder)
+        return cls(root, looking.program, folder)
 
     def said(self, *arguments: str, lines: Sequence[str] | None = None, fine: tuple[int, ...] = (0,)) -> str:
         environment = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
@@ -136,9 +227,10 @@ class _Git:
 
     def marked(self, mark: str) -> str | None:
         """The newest commit here whose message has this line."""
-        if not self._born():
+        if not self.born():
             return None
-        return self.said("log", "-1", "--format=%H", "--fixed-strings", f"--grep={mark}") or None
+        found = self.said("log", "-1", "--format=%H", "--extended-regexp", f"--grep=^{_escaped(mark)}$")
+        return found or None
 
     def wait_for_index(self, wait_s: float, sleep: Callable[[float], None]) -> None:
         """Another git may be at work; its lock is waited for and never removed."""
@@ -169,23 +261,31 @@ class _Git:
         # add, for what is new; --only then commits these paths from the tree, and what else is staged stays staged
         for part in _chunks(names):
             self.said("add", "--", *part)
-        identity = [] if self.said("config", "user.email", fine=(0, 1)) else _NOBODY
         listed = self.folder / "motherlode-paths"
         listed.write_text("\0".join(names), encoding="utf-8")
         try:
             self.said(
-                *identity, "commit", "--only", "--quiet", "--no-verify", "--no-gpg-sign", f"--message={message}",
+                *self.identity(), "commit", "--only", "--quiet", "--no-verify", "--no-gpg-sign", f"--message={message}",
                 f"--pathspec-from-file={listed}", "--pathspec-file-nul", "--cleanup=verbatim",
             )  # fmt: skip
         finally:
             listed.unlink(missing_ok=True)
         return self.said("rev-parse", "HEAD")
 
-    def _born(self) -> bool:
+    def identity(self) -> list[str]:
+        """Who commits: whom the user's settings name, else the program itself."""
+        return [] if self.said("config", "user.email", fine=(0, 1)) else _NOBODY
+
+    def born(self) -> bool:
+        """Whether there is a commit yet."""
         return bool(self.said("rev-parse", "--verify", "--quiet", "HEAD", fine=(0, 1, 128)))
 
 
 _NOBODY = ["-c", "user.name=Motherlode", "-c", "user.email=motherlode@localhost"]
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[][.*^$()+?{}|\\]", r"\\\g<0>", text)
 
 
 def _chunks(names: Sequence[str]) -> list[Sequence[str]]:

@@ -164,6 +164,57 @@ def default_quotas() -> dict[str, Quota]:
     }
 
 
+class Git(Section, frozen=True):
+    """Commits of the workspace's own papers: manifests, reports, handoffs, the queue; never pairs or the store."""
+
+    enabled: Annotated[bool, Meta(description="false: no commits at all")] = True
+    repository: Annotated[
+        str,
+        Meta(
+            pattern="^(around|own)$",
+            description="around: the one that the workspace lies in; own: one in the workspace itself, made if need be",
+        ),
+    ] = "around"
+    every_pairs: Annotated[int, Meta(ge=0, description="a commit each so many new pairs; 0: at wraps only")] = 500
+    every_sessions: Annotated[
+        int, Meta(ge=0, description="a commit each so many of the senders' sessions; 0: at wraps only")
+    ] = 10
+    milestone_pairs: Annotated[int, Meta(ge=0, description="a tag each so many pairs; 0: none")] = 5_000
+    deliveries: Annotated[bool, Meta(description="commit the files of the inbox as well")] = False
+    push: Annotated[str, Meta(description="push commits and tags to this remote after a wrap; '': never")] = ""
+
+
+class Notify(Section, frozen=True):
+    """Who is told what a person should see; always on the terminal, and through apprise where addresses are given."""
+
+    urls: Annotated[
+        tuple[str, ...], Meta(description="apprise addresses; they carry tokens, so better name variables below")
+    ] = ()
+    variables: Annotated[
+        tuple[str, ...], Meta(description="environment variables that hold such addresses, separated by blanks")
+    ] = ("ETL_NOTIFY",)
+    least: Annotated[
+        str,
+        Meta(
+            pattern="^(info|success|warning|failure)$",
+            description="send from this level on: info (wraps), success (milestones), warning, failure",
+        ),
+    ] = "success"
+
+
+class Logs(Section, frozen=True):
+    """JSON lines below session_logs/, a file a session."""
+
+    keep: Annotated[int, Meta(ge=1, description="sessions whose logs are kept")] = 200
+    max_mb: Annotated[
+        float, Meta(gt=0, description="a session's log is rotated at this size, in MiB; three are kept")
+    ] = 5.0
+    secrets: Annotated[
+        tuple[str, ...],
+        Meta(description="variables whose values never appear in logs, handoffs, notices and commits"),
+    ] = ("*_API_KEY", "*_TOKEN", "*_SECRET", "*_PASSWORD")
+
+
 class StoreLimits(Section, frozen=True):
     """What the database may use."""
 
@@ -183,6 +234,9 @@ class Settings(Section, frozen=True):
     split: Split = Split()
     export: Export = Export()
     store: StoreLimits = StoreLimits()
+    git: Git = Git()
+    notify: Notify = Notify()
+    logs: Logs = Logs()
     quota: dict[str, Quota] = msgspec.field(default_factory=default_quotas)
 
 

@@ -69,6 +69,9 @@ class Fake:
     def query(self, sql: str) -> object:
         return None
 
+    def adjusted(self, task: Task) -> Mapping[str, Any]:
+        return {"batch_size": 8 >> task.attempts}
+
     def arrived(self) -> list[str]:
         return []
 

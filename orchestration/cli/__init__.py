@@ -15,7 +15,20 @@ import typer
 from typer.exceptions import Exit, TyperException
 
 from etl.errors import MotherlodeError
-from orchestration.cli import decisions, deliveries, detect, path, quotas, review, sessions, snapshots, store, tasks
+from orchestration.cli import (
+    decisions,
+    deliveries,
+    detect,
+    notify,
+    path,
+    quotas,
+    review,
+    service,
+    sessions,
+    snapshots,
+    store,
+    tasks,
+)
 from orchestration.cli.console import DONE, INTERRUPTED, MENDABLE, State
 
 app = typer.Typer(
@@ -53,6 +66,8 @@ app.add_typer(deliveries.rejects, name="rejects")
 app.add_typer(review.app, name="review")
 app.add_typer(tasks.app, name="task")
 app.add_typer(sessions.app, name="session")
+app.add_typer(notify.app, name="notify")
+app.add_typer(service.app, name="service")
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.cli.console import State, state, table
+from orchestration.cli.console import MENDABLE, State, state, table
 from orchestration.cli.tasks import opened
 
 if TYPE_CHECKING:
@@ -200,6 +205,8 @@ def mine(
 ) -> None:
     """Drive the queue: claim, work unit by unit under quotas, wrap, next session. Run it again to go on."""
     from etl.errors import SettingsError
+    from orchestration.notices import deliver
+    from orchestration.outside import Outside
     from orchestration.quota import Quota
     from orchestration.session.mine import Miner
     from orchestration.session.works import PipelineWorks
@@ -209,13 +216,34 @@ def mine(
     console = state(context)
     with opened(console) as control:
         quota = Quota.from_settings(control, console.workspace.settings)
-        works = PipelineWorks(console.workspace)
-        miner = Miner(control, console.workspace, works, quota, agent=agent, say=console.say)
-        ended = miner.mine(limit=sessions, forever=forever)
+        works, outside = PipelineWorks(console.workspace), Outside.of(console.workspace, os.environ, say=console.say)
+        miner = Miner(
+            control, console.workspace, works, quota, agent=agent, say=console.say, log=outside.log,
+            tell=lambda: deliver(control, outside.notifier, title=outside.title), monotonic=time.monotonic,
+        )  # fmt: skip
+        with _stopped_by_sigterm():
+            ended = miner.mine(limit=sessions, forever=forever)
         works.close()
         rows = [_row(each) | {"result": each.journal["wrap"]["queue"]["task"]} for each in ended]
     text = table(rows, "session", "task", "ending", "result") if rows else "nothing to do"
-    console.emit({"sessions": rows}, text)
+    console.emit({"sessions": rows, "stopped": miner.trouble}, text)
+    if miner.trouble:
+        console.say(f"etl: mining stopped: {miner.trouble}. What was done is saved; 'etl mine' goes on from there")
+        raise typer.Exit(MENDABLE)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """A service manager asks with SIGTERM: that is Ctrl-C for us, so the open unit is rolled back and the wrap done."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _finish_wrap(console: State, control: Control, found: Session) -> Session:
@@ -226,7 +254,16 @@ def _finish_wrap(console: State, control: Control, found: Session) -> Session:
             rows = store.query(sql).rows()
         return rows[0][0] if rows else None
 
-    return session.wrap(session.Wrapping(control, console.workspace, found.name, query=query))
+    from orchestration.control.task import fetch
+    from orchestration.outside import Outside
+    from orchestration.quota import Quota
+
+    task = fetch(control, str(found.task))
+    meter = Quota.from_settings(control, console.workspace.settings).meter(
+        session=found.name, task=task.name, agent=found.agent, kind=task.kind, declared=task.unit_estimate
+    )
+    log = Outside.of(console.workspace, os.environ, say=console.say).log
+    return session.wrap(session.Wrapping(control, console.workspace, found.name, query=query, meter=meter, log=log))
 
 
 def _handoff(control: Control, found: Session) -> tuple[dict[str, Any], str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from orchestration.cli.console import MENDABLE, state, table
+from orchestration.cli.console import MENDABLE, State, state, table
 
 
 def register(app: typer.Typer) -> None:
@@ -17,13 +21,50 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def status(context: typer.Context) -> None:
-    """What is in the store, in figures that add up."""
+def status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Store, queue, quotas and sessions, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks with --watch.")] = 2.0,
+    agent: Annotated[str | None, typer.Option(envvar="ETL_AGENT", help="Whose limits, with --watch.")] = None,
+) -> None:
+    """What is in the store, in figures that add up; with --watch the live view."""
+    from etl.errors import SettingsError
     from orchestration import runs
 
     console = state(context)
+    if watch and console.as_json:
+        raise SettingsError("--watch is for people; --json gives one object")
+    if watch:
+        _watch(console, every, agent)
+        return
     result = runs.status(console.workspace)
     console.emit(result.data, result.text)
+
+
+def _watch(console: State, every: float, agent: str | None) -> None:
+    """On a terminal the page is drawn over until Ctrl-C; elsewhere it is printed once."""
+    from orchestration.cli.tasks import opened
+    from orchestration.watching import Watch
+
+    with opened(console, look=True) as control:
+        view = Watch(console.workspace, control, agent)
+        if not sys.stdout.isatty():
+            typer.echo(view.page(width=shutil.get_terminal_size((100, 40)).columns))
+            return
+        sys.stdout.write("\x1b[?1049h\x1b[?25l")  # a screen of its own, without the cursor
+        try:
+            with suppress(KeyboardInterrupt):  # the way to end it
+                while True:
+                    size = shutil.get_terminal_size()
+                    page = view.page(width=size.columns, height=size.lines - 1)
+                    # drawn over line by line: clearing first would flicker
+                    lines = "".join(f"{line}\x1b[K\n" for line in [*page.split("\n")])
+                    sys.stdout.write(f"\x1b[H{lines}\x1b[J")
+                    sys.stdout.flush()
+                    time.sleep(every)
+        finally:
+            sys.stdout.write("\x1b[?25h\x1b[?1049l")
+            sys.stdout.flush()
 
 
 def inbox(context: typer.Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,12 +48,22 @@ def opened(console: State, *, look: bool = False) -> Iterator[Control]:
     """The workspace's control store; to `look` at one that is not there yet makes none."""
     from orchestration.control import Control
     from orchestration.control.store import FILE
+    from orchestration.notices import deliver
+    from orchestration.outside import Outside
 
     workspace = console.workspace
     there = (workspace.root / FILE).exists()
     place = workspace.root if there or not look else ":memory:"
-    with Control.open(place, wait_s=workspace.settings.store.wait_s, root=workspace.root) as control:
-        yield control
+    outside = Outside.of(workspace, os.environ, say=console.say)
+    with Control.open(
+        place, wait_s=workspace.settings.store.wait_s, root=workspace.root, redactor=outside.redactor,
+        heard=outside.heard,
+    ) as control:  # fmt: skip
+        try:
+            yield control
+        finally:
+            if not look:
+                deliver(control, outside.notifier, title=outside.title)
 
 
 @app.command()
@@ -232,6 +243,15 @@ def retry(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
+def review(context: typer.Context, name: Name, note: Annotated[str, typer.Option(help="What was found.")] = "") -> None:
+    """Say that a person has looked at a task that was marked as needing it."""
+    from orchestration import tasks
+
+    with opened(state(context)) as control:
+        _show_one(context, control, tasks.review(control, name, note=note))
+
+
+@app.command()
 def complete(context: typer.Context, name: Name) -> None:
     """Complete a task by hand: runs its check, grades it, writes task_reports/NAME.md, readies what waits for it."""
     from orchestration import tasks
@@ -316,7 +336,11 @@ def _show_one(context: typer.Context, control: Control, task: Task) -> None:
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     done, total = row["progress"]["done"], row["progress"]["total"]
     progress = f"{done:,}/{total:,}" if total else (f"{done:,}" if done else "-")
-    return {"progress": progress, "why": row["detail"] or row["reason"]}
+    return {"progress": progress, "why": row["detail"] or row["reason"] or _looked_for(row["needs_review"])}
+
+
+def _looked_for(why: str | None) -> str | None:
+    return None if why is None else f"needs review: {why}"
 
 
 def _said(value: Any) -> str:

@@ -78,6 +78,7 @@ def fail(
 
     `retry=False` is for what would fail again the same way. Returns the new status.
     """
+    detail = control.redactor.clean(detail)
     with control.transaction() as con:
         _held(con, claim)
         task = fetch(control, claim.task)

@@ -91,7 +91,8 @@ def update(
             WHERE session = :name
             """,
             {"state": state, "task": task, "token": token, "ended": ended, "name": name,
-             "journal": json.dumps({**before.journal, **(journal or {})}, ensure_ascii=False)},
+             "journal": json.dumps(
+                 {**before.journal, **control.redactor.clean_data(journal or {})}, ensure_ascii=False)},
         )  # fmt: skip
         if state is not None and state != before.state:
             control.event(f"session_{state}", before.task, actor=before.agent, session=name)

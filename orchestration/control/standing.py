@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
 
 from orchestration.control import inputs
-from orchestration.control.store import Control, stamp
+from orchestration.control.store import Control, moment, stamp
 from orchestration.control.task import COMPLETED, READY, SELECT, SKIPPED, WAITING, Task, fetch
 
 DEPENDENCY, LATER, RETRY, INPUT_MISSING, RECURS = "dependency", "not_before", "retry", "input_missing", "recurs"
+NOTICE, FLAGGED = "notice", "flagged"
+LEVELS = ("info", "success", "warning", "failure")
 TIMED = (LATER, RETRY, RECURS)
 
 Missing = Callable[[Task], str | None]
@@ -101,9 +104,36 @@ def end(
         restand(control, row["task"])
 
 
-def notice(control: Control, text: str, *, task: str | None = None, **more: Any) -> int:
-    """Something that a person should see; `control.events(event="notice", after=…)` is what a notifier reads."""
-    return control.event("notice", task, detail={"text": text, **more})
+def shift_retries(control: Control, by_s: float) -> None:
+    """The clock was put: what waits to be tried again waits as long as it would have."""
+    with control.transaction() as con:
+        for row in control.rows("SELECT task, not_before FROM tasks WHERE status = 'waiting' AND reason = 'retry'"):
+            moved = stamp(moment(row["not_before"]) + timedelta(seconds=by_s))
+            con.execute("UPDATE tasks SET not_before = ? WHERE task = ?", (moved, row["task"]))
+
+
+def notice(control: Control, text: str, *, task: str | None = None, level: str = "warning", **more: Any) -> int:
+    """Something that a person should see; `orchestration.notices` sends it. No text of a pair may be in it."""
+    return control.event(NOTICE, task, detail={"text": text, "level": level, **more})
+
+
+def flag(control: Control, task: str, why: str, *, session: str | None = None, level: str = "warning") -> None:
+    """Mark a task for a person to look at, and say so; it goes on meanwhile. `etl task review` takes the mark away."""
+    with control.transaction():
+        control.event(FLAGGED, task, session=session, detail={"why": why})
+        notice(control, f"task {task} needs review: {why}", task=task, level=level)
+
+
+def flagged(control: Control, task: str) -> str | None:
+    """Why a person should look at a task; None where nobody need."""
+    found = control.rows(
+        """
+        SELECT event, detail FROM task_events
+        WHERE task = ? AND event IN ('flagged', 'reviewed', 'retried') ORDER BY id DESC LIMIT 1
+        """,
+        (task,),
+    )
+    return json.loads(found[0]["detail"])["why"] if found and found[0]["event"] == FLAGGED else None
 
 
 def _next_round(control: Control, con: Connection, task: Task, every: timedelta) -> None:

@@ -16,12 +16,14 @@ from typing import Any, Self
 from etl.errors import DiskFullError, StoreDamagedError, StoreError, StoreLockedError
 from etl.progress import utc_now
 from orchestration.control.migrate import migrate
+from orchestration.secrets import BY_PATTERN, Redactor
 
 FILE = "control.db"
 WAIT_S = 30.0
 
 Row = sqlite3.Row
 Parameters = Sequence[Any] | Mapping[str, Any]
+Heard = Callable[[Mapping[str, Any]], None]
 
 
 class Control:
@@ -30,7 +32,19 @@ class Control:
     One instance may be used from several threads: each transaction holds a lock of this instance.
     """
 
-    def __init__(self, path: Path | None, *, root: Path, now: Callable[[], datetime], wait_s: float) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        root: Path,
+        now: Callable[[], datetime],
+        wait_s: float,
+        redactor: Redactor = BY_PATTERN,
+        heard: Heard | None = None,
+    ) -> None:
+        self.redactor = redactor
+        self.heard = heard
+        self._untold: list[dict[str, Any]] = []
         self.path = path
         self.root = root
         self.now = now
@@ -46,19 +60,22 @@ class Control:
         now: Callable[[], datetime] = utc_now,
         wait_s: float = WAIT_S,
         root: Path | None = None,
+        redactor: Redactor = BY_PATTERN,
+        heard: Heard | None = None,
     ) -> Self:
         """Open or make the control store: `path` is its file, the workspace folder that holds it, or ':memory:'.
 
         `now` is the only clock that anything in the control plane reads. `root` is the folder that inputs of tasks are
-        looked for in; unset: the one that holds the file. Raises `StoreLockedError`, `StoreDamagedError`,
+        looked for in; unset: the one that holds the file. `redactor` takes the secrets out of what is remembered;
+        `heard` is told of each event once it is committed, for a log. Raises `StoreLockedError`, `StoreDamagedError`,
         `StoreVersionError`.
         """
         if str(path) == ":memory:":
-            return cls(None, root=root or Path(), now=now, wait_s=wait_s)
+            return cls(None, root=root or Path(), now=now, wait_s=wait_s, redactor=redactor, heard=heard)
         file = Path(path).absolute()
         file = file if file.suffix == ".db" else file / FILE
         file.parent.mkdir(parents=True, exist_ok=True)
-        return cls(file, root=root or file.parent, now=now, wait_s=wait_s)
+        return cls(file, root=root or file.parent, now=now, wait_s=wait_s, redactor=redactor, heard=heard)
 
     def stamp(self) -> str:
         """The present time as it is stored."""
@@ -82,6 +99,7 @@ class Control:
                 yield self._con
                 return
             self._con.execute("BEGIN IMMEDIATE")
+            self._untold.clear()
             try:
                 yield self._con
             except BaseException:
@@ -89,6 +107,9 @@ class Control:
                     self._con.execute("ROLLBACK")
                 raise
             self._con.execute("COMMIT")
+            told, self._untold = self._untold, []
+        for event in told if self.heard is not None else ():
+            self.heard(event)  # type: ignore[misc]  # looked at in the line above
 
     def event(
         self,
@@ -101,18 +122,15 @@ class Control:
         detail: Mapping[str, Any] | None = None,
     ) -> int:
         """Append to the history; returns the event's id. `at` is for what is known to have happened before."""
+        told = self.redactor.clean_data(dict(detail or {}))
+        when = stamp(at or self.now())
         with self.transaction() as con:
             cursor = con.execute(
                 "INSERT INTO task_events (task, at, event, actor, session, detail) VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    task,
-                    stamp(at or self.now()),
-                    event,
-                    actor,
-                    session,
-                    json.dumps(dict(detail or {}), ensure_ascii=False, default=str),
-                ),
+                (task, when, event, actor, session, json.dumps(told, ensure_ascii=False, default=str)),
             )
+            known = {"at": when, "event": event, "session": session, "task": task, "actor": actor}
+            self._untold.append(known | {name: value for name, value in told.items() if name not in known})
             return int(cursor.lastrowid or 0)
 
     def events(self, task: str | None = None, *, event: str | None = None, after: int = 0) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from etl.errors import HardStop
 from orchestration.control import books
 from orchestration.control.books import For
-from orchestration.quota.limit import HARD_STOP, PANIC, Limit, worst
+from orchestration.quota.limit import BANDS, HARD_STOP, PANIC, Limit, worst
 
 if TYPE_CHECKING:
-    from orchestration.quota.quota import Quota, Refusal
+    from orchestration.quota.quota import Quota, Refusal, Standing
 
 
 class PanicStop(HardStop):
@@ -72,14 +72,25 @@ class QuotaMeter:
 
     def band(self) -> str:
         """The worst band among the limits that this work touches: those it spends from, and those of the session."""
+        return worst([standing.band for standing in self._touched()])
+
+    def panicking(self) -> str | None:
+        """In words which limit is at panic, the one thing that a wrap looks at; None where there is none."""
+        found = [standing for standing in self._touched() if standing.band == PANIC]
+        return _at(found[0].limit, found[0].used) if found else None
+
+    def overrun(self) -> str | None:
+        """In words which limit was passed beyond its hard stop."""
+        found = [standing for standing in self._touched() if BANDS.index(standing.band) >= BANDS.index(HARD_STOP)]
+        return _at(found[0].limit, found[0].used) if found else None
+
+    def _touched(self) -> list[Standing]:
         touched = {*self.spent, *self.declared}
-        return worst(
-            [
-                standing.band
-                for standing in self.quota.standings(session=self.about.session, agent=self.about.agent)
-                if standing.limit.resource in touched or standing.limit.per == "session"
-            ]
-        )
+        return [
+            standing
+            for standing in self.quota.standings(session=self.about.session, agent=self.about.agent)
+            if standing.limit.resource in touched or standing.limit.per == "session"
+        ]
 
     def _concurrent(self, resource: str) -> bool:
         return any(limit.concurrent for limit in self.quota.binding(resource, self.about.agent))
@@ -95,6 +106,10 @@ class QuotaMeter:
                 raise PanicStop(_why(limit, after))
         elif band in (HARD_STOP, PANIC):
             raise HardStop(_why(limit, after))
+
+
+def _at(limit: Limit, used: float) -> str:
+    return f"{limit.name} is at {used / limit.amount:.1%} ({used:,.6g} of {limit.amount:,.6g} {limit.resource})"
 
 
 def _why(limit: Limit, after: float) -> str:

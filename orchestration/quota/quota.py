@@ -110,7 +110,8 @@ class Quota:
             held -= books.still_held(self.control, own)
         spent = 0.0
         if not limit.concurrent:
-            spent = books.spent(self.control, limit.resource, since=window.start, until=window.end, **whose)
+            # no upper bound: what is stamped later than now was spent before the clock was put back, and counts
+            spent = books.spent(self.control, limit.resource, since=window.start, **whose)
         if limit.resource == HOURS and limit.per == "session" and session:
             spent = max(spent, self._elapsed(session))
         return Standing(limit, spent, max(0.0, held), window.end)
@@ -194,7 +195,10 @@ class Quota:
 
     def _elapsed(self, session: str) -> float:
         found = sessions.get(self.control, session)
-        return ((found.ended or self.control.now()) - found.started).total_seconds() / 3600
+        jumped: float = found.journal.get(
+            "clock_s", 0.0
+        )  # by which the clock was put while it ran: nobody worked that long
+        return (((found.ended or self.control.now()) - found.started).total_seconds() - jumped) / 3600
 
 
 def _refusal(standing: Standing, cost: float) -> Refusal:

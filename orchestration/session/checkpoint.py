@@ -43,8 +43,6 @@ def checkpoint(
 
     Raises `SettingsError` for figures that fall or exceed their total, `FencedOffError` when the task was taken over.
     """
-    from orchestration.secrets import without_secrets
-
     if session.state != OPEN:
         raise SettingsError(f"{session.name} is {session.state}; only an open session takes checkpoints")
     work = Work.of(session).with_(items=done, next_action=next_action, context=context, files=files, problems=problems)
@@ -59,7 +57,7 @@ def checkpoint(
         figures: dict[str, Any] = {"progress": {"done": task.done, "total": task.total}, "work": work.to_dict()}
         if tokens is not None:
             figures[TOKENS] = tokens
-        number = holding.checkpoint(control, claim, without_secrets(description), figures)
+        number = holding.checkpoint(control, claim, description, figures)
     return Checkpoint(number, task, work)
 
 

@@ -53,7 +53,8 @@ def handoff(control: Control, session: Session) -> dict[str, Any]:
         "problems": _problems(events, work, wrapped),
     }
     data["next"] = work.next or _next(session, task, data["remaining"])
-    return data | {"check": _checks(data)}
+    clean: dict[str, Any] = control.redactor.clean_data(data | {"check": _checks(data)})
+    return clean
 
 
 def usage(control: Control, session: str) -> dict[str, float]:

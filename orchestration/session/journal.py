@@ -48,15 +48,13 @@ class Work:
         files: Sequence[str] = (),
         problems: Sequence[str] = (),
     ) -> Work:
-        """The same with more recorded; secrets are replaced by their kind before anything is kept."""
-        from orchestration.secrets import without_secrets as clean
-
+        """The same with more recorded."""
         return Work(
-            list(dict.fromkeys([*self.items, *map(clean, items)])),
-            self.next if next_action is None else clean(next_action),
-            {**self.context, **{key: clean(value) for key, value in (context or {}).items()}},
+            list(dict.fromkeys([*self.items, *items])),
+            self.next if next_action is None else next_action,
+            {**self.context, **(context or {})},
             list(dict.fromkeys([*self.files, *files])),
-            list(dict.fromkeys([*self.problems, *map(clean, problems)])),
+            list(dict.fromkeys([*self.problems, *problems])),
         )
 
     def to_dict(self) -> dict[str, Any]:

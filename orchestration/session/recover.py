@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,7 +23,7 @@ from orchestration.session.handoff import UNIT_LOST
 from orchestration.session.handoff import write as write_handoff
 from orchestration.session.start import claim_of
 from orchestration.session.works import SIGHTING, Row, Works
-from orchestration.session.wrap import Wrapping, wrap
+from orchestration.session.wrap import Wrapping, record, snapshot, wrap
 
 FOLDER = ".sessions"
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
@@ -81,7 +81,7 @@ def _mend(control: Control, works: Works, wrapping: Wrapping, session: Session) 
         rebuild(control, works, claim, session)
     if session.state == WRAPPING or "ending" in session.journal:
         works.close()
-        wrap(Wrapping(control, wrapping.workspace, session.name, works.query, works.missing, wrapping.sleep))
+        wrap(replace(wrapping, name=session.name))
         return
     with control.transaction() as con:
         con.execute(
@@ -90,6 +90,10 @@ def _mend(control: Control, works: Works, wrapping: Wrapping, session: Session) 
         )
         sessions.update(control, session.name, state=DIED, journal={"ending": {"why": "its process died"}})
     write_handoff(control, session.name, root=control.root)
+    works.close()
+    mine = replace(wrapping, name=session.name)
+    snapshot(mine)
+    record(mine, "recovered, its process died", mark=f"Motherlode-Recovered: {session.name}")
 
 
 def rebuild(control: Control, works: Works, claim: Claim, session: Session) -> int:

@@ -9,9 +9,11 @@ import glob
 import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from etl.errors import MotherlodeError, StoreLockedError
 from etl.progress import Meter, Progress
@@ -73,6 +75,9 @@ class Works(Protocol):
 
     def query(self, sql: str) -> object:
         """The first value of a query on the store; None where it has no row."""
+
+    def adjusted(self, task: Task) -> Mapping[str, Any]:
+        """What is done otherwise at this attempt than at the first, by name; empty at the first."""
 
     def arrived(self) -> list[str]:
         """Files that wait in the inbox, as patterns below the workspace."""
@@ -167,6 +172,14 @@ class PipelineWorks:
         rows = self.store.query(sql).rows()
         return rows[0][0] if rows else None
 
+    def adjusted(self, task: Task) -> Mapping[str, Any]:
+        changes: dict[str, Any] = {}
+        if task.attempts > 1 and "embed" in task.stages:
+            changes["batch_size"] = self._batch_size(task)
+        if task.attempts > 1 and "ingest" in task.stages:
+            changes["timeout_s"] = self._timeout_s(task)
+        return changes
+
     def arrived(self) -> list[str]:
         from etl import ingest
 
@@ -192,14 +205,16 @@ class PipelineWorks:
 
     def _pipeline(self, task: Task, *, meter: Meter | None = None, limit: int | None = None) -> Pipeline:
         options = task.parameters
-        size = options.get("batch_size") or self.workspace.settings.embed.batch_size
         wanted = options.get("input") or [inputs.INBOX]
         files = inputs.matching([wanted] if isinstance(wanted, str) else wanted, self.workspace.root)
+        read = msgspec.structs.replace(self.workspace.settings.read, timeout_s=self._timeout_s(task))
+        settings = msgspec.structs.replace(self.workspace.settings, read=read)
         pipeline = Pipeline(
-            self.workspace, self.store, sorted(files) if task.stages[0] == "ingest" else (), limit=limit,
+            replace(self.workspace, settings=settings), self.store,
+            sorted(files) if task.stages[0] == "ingest" else (), limit=limit,
             model=options.get("model"), device=options.get("device"), sender=options.get("sender"),
             sessions=options.get("sessions"), peeked=self._peeked,
-            batch_size=max(1, size >> max(0, task.attempts - 1)),  # after a failure with half as much at a time
+            batch_size=self._batch_size(task),
         )  # fmt: skip
         if meter is not None:
             pipeline.meter = meter
@@ -210,6 +225,15 @@ class PipelineWorks:
             else:
                 self._encoders[model] = pipeline.encoder
         return pipeline
+
+    def _batch_size(self, task: Task) -> int:
+        """After each failure half as much at a time: what did not fit into memory may."""
+        size: int = task.parameters.get("batch_size") or self.workspace.settings.embed.batch_size
+        return max(1, size >> max(0, task.attempts - 1))
+
+    def _timeout_s(self, task: Task) -> float:
+        """After each failure a reader gets twice the time."""
+        return self.workspace.settings.read.timeout_s * 2.0 ** max(0, task.attempts - 1)
 
     def _command(self, task: Task) -> Progress:
         command = str(task.parameters["command"])

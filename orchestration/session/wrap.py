@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etl.errors import FencedOffError, MotherlodeError, SettingsError, StoreError
@@ -17,8 +17,11 @@ from orchestration import git, grades, tasks
 from orchestration.control import Control, holding, sessions
 from orchestration.control.claims import lease_of
 from orchestration.control.sessions import ABANDONED, DIED, WRAPPED, WRAPPING, Session
-from orchestration.control.standing import Missing, notice
+from orchestration.control.standing import Missing, flag, notice
 from orchestration.control.task import fetch
+from orchestration.logs import NoLog, SessionLog
+from orchestration.quota import PanicStop, QuotaMeter
+from orchestration.session import commits
 from orchestration.session.handoff import handoff as derived
 from orchestration.session.handoff import usage
 from orchestration.session.handoff import write as write_handoff
@@ -50,6 +53,14 @@ class Wrapping:
     query: Query | None = None
     missing: Missing | None = None
     sleep: Callable[[float], None] = time.sleep
+    meter: QuotaMeter | None = None
+    log: SessionLog = field(default_factory=NoLog)
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why only state and books are saved; None in an ordinary wrap."""
+        why: str | None = self.session.journal.get("ending", {}).get("incomplete")
+        return why
 
     @property
     def session(self) -> Session:
@@ -75,17 +86,55 @@ def wrap(
     session = wrapping.session
     if session.state in (WRAPPED, ABANDONED, DIED):
         raise SettingsError(f"{session.name} is {session.state} already")
+    if wrapping.meter is not None:
+        wrapping.meter.begin_wrap()
     if "ending" not in session.journal:
         ending = {"how": how, "why": why, "reason": reason, "wait_s": wait_s}
-        sessions.update(wrapping.control, session.name, journal={"ending": ending})
+        with wrapping.control.transaction():
+            sessions.update(wrapping.control, session.name, journal={"ending": ending})
+            _flag_overrun(wrapping, how, why)
     steps: tuple[Callable[[Wrapping], Result], ...] = (finish, state, snapshot, commit, handoff, queue, close)
     for step in steps:
-        done = wrapping.session.journal.get("wrap", {})
-        if step.__name__ not in done:
-            with wrapping.control.transaction() if step.__name__ in AT_ONCE else nullcontext():
-                journal = {"wrap": {**done, step.__name__: step(wrapping)}}
-                sessions.update(wrapping.control, session.name, journal=journal)
+        if step.__name__ not in wrapping.session.journal.get("wrap", {}):
+            _look_for_panic(wrapping)
+            try:
+                _do(wrapping, step)
+            except PanicStop as stop:
+                _force(wrapping, str(stop))
+                _do(wrapping, step)
+    publish(wrapping)
     return wrapping.session
+
+
+def _do(wrapping: Wrapping, step: Callable[[Wrapping], Result]) -> None:
+    name, began = step.__name__, time.monotonic()
+    with wrapping.control.transaction() if name in AT_ONCE else nullcontext():
+        done = {**wrapping.session.journal.get("wrap", {}), name: step(wrapping)}
+        sessions.update(wrapping.control, wrapping.name, journal={"wrap": done})
+    took = round(time.monotonic() - began, 3)
+    wrapping.log.write("wrap_step", session=wrapping.name, step=name, seconds=took, result=done[name])
+
+
+def _look_for_panic(wrapping: Wrapping) -> None:
+    """Once a wrap has begun only the panic rule applies: it goes on by the shortest way, and never kills itself."""
+    if wrapping.meter is not None and wrapping.incomplete is None and (why := wrapping.meter.panicking()):
+        _force(wrapping, why)
+
+
+def _force(wrapping: Wrapping, why: str) -> None:
+    session, control = wrapping.session, wrapping.control
+    with control.transaction():
+        sessions.update(control, session.name, journal={"ending": {**session.journal["ending"], "incomplete": why}})
+        told = f"{session.name} was wrapped by force and is incomplete: {why}"
+        flag(control, str(session.task), told, session=session.name, level="failure")
+
+
+def _flag_overrun(wrapping: Wrapping, how: str, why: str) -> None:
+    """A session that went past a hard stop, or was stopped at one, is for a person to look at."""
+    meter, session = wrapping.meter, wrapping.session
+    over = why if how == HARD_STOPPED else meter.overrun() if meter is not None and not meter.panicking() else None
+    if over is not None:
+        flag(wrapping.control, str(session.task), over, session=session.name)
 
 
 def finish(wrapping: Wrapping) -> Result:
@@ -110,6 +159,8 @@ def snapshot(wrapping: Wrapping) -> Result:
     workspace = wrapping.workspace
     if not (workspace.root / FILE).exists():
         return {"snapshot": None, "why": "there is no store yet"}
+    if wrapping.incomplete:
+        return {"snapshot": None, "why": "left out, the wrap was forced; what is committed is in the store"}
     try:
         with workspace.store(write=True, now=wrapping.control.now) as store:
             return {"snapshot": snapshots.create(store).name}
@@ -120,13 +171,55 @@ def snapshot(wrapping: Wrapping) -> Result:
 
 def commit(wrapping: Wrapping) -> Result:
     """A git commit of our own files, the handoff as it stands among them."""
+    ending = wrapping.session.journal["ending"]
+    why = ending["why"] + (f"; INCOMPLETE: {ending['incomplete']}" if ending.get("incomplete") else "")
+    return record(wrapping, why, mark=f"{MARK}: {wrapping.name}")
+
+
+def record(wrapping: Wrapping, why: str, *, mark: str, subject: str | None = None) -> Result:
+    """Commit what the books say now, once a `mark`."""
     write_queue(wrapping)
     write_handoff(wrapping.control, wrapping.name, root=wrapping.workspace.root)
-    root, session = wrapping.workspace.root, wrapping.session
-    mark = f"{MARK}: {session.name}"
-    made = git.commit(root, git.own_paths(root), message(wrapping, mark), mark=mark, sleep=wrapping.sleep)
-    problem = f"left out, they hold secrets: {', '.join(made.left_out)}" if made.left_out else None
-    return {"commit": made.commit, "why": made.why, "problem": problem}
+    return commits.make(
+        wrapping.control, wrapping.workspace, message(wrapping, mark, why, subject), mark=mark, session=wrapping.name,
+        task=wrapping.session.task, query=wrapping.query, sleep=wrapping.sleep,
+    )  # fmt: skip
+
+
+def commit_between(wrapping: Wrapping, why: str) -> Result:
+    """A commit between two units, after a snapshot; what it could not do is no reason to stop."""
+    if (no := git.why_not(wrapping.workspace.root)) and wrapping.workspace.settings.git.repository != "own":
+        return {"commit": None, "why": no}
+    taken = snapshot(wrapping)
+    number = wrapping.control.value("SELECT count(*) FROM task_events WHERE event = ?", (commits.COMMITTED,)) + 1
+    subject = f"{wrapping.session.task}: {_at(wrapping)}, {why}"
+    made = record(wrapping, why, mark=f"Motherlode-Point: {wrapping.name}#{number}", subject=subject)
+    wrapping.log.write("commit", session=wrapping.name, why=why, snapshot=taken["snapshot"], result=made)
+    return made
+
+
+def publish(wrapping: Wrapping) -> None:
+    """After the wrap: a completed task is committed with its report, milestones are tagged, and all of it is pushed.
+
+    Nothing here is needed for the books: cut short, the next wrap does what is left.
+    """
+    control, session = wrapping.control, wrapping.session
+    done = session.journal["wrap"]["queue"]
+    graded = None
+    if done.get("task") == "completed":
+        grade = done.get("grade")
+        graded = str(session.task) if grade == "A" else None
+        note = f"Task complete: {session.task} ({_at(wrapping)}, {f'grade {grade}' if grade else 'not graded'})"
+        record(wrapping, "the task is completed", mark=f"Motherlode-Completed: {session.name}", subject=note)
+        notice(control, f"task {session.task} is completed, grade {grade or '-'}", task=session.task, level="info")
+    else:
+        notice(
+            control, f"{session.name} is wrapped: {session.journal['ending']['why']}", task=session.task, level="info"
+        )
+    skip = wrapping.incomplete or session.journal["wrap"]["snapshot"].get("problem")
+    reached = None if skip else commits.Reached.of(wrapping.query)
+    tags = commits.mark_milestones(control, wrapping.workspace, reached, graded=graded)
+    commits.push(control, wrapping.workspace, tags, task=session.task, sleep=wrapping.sleep)
 
 
 def handoff(wrapping: Wrapping) -> Result:
@@ -157,14 +250,13 @@ def close(wrapping: Wrapping) -> Result:
     return {}
 
 
-def message(wrapping: Wrapping, mark: str) -> str:
-    """The message of a wrap's commit."""
+def message(wrapping: Wrapping, mark: str, why: str, subject: str | None = None) -> str:
+    """The message of a commit: task, progress, checkpoints, usage, duration, session and start."""
     session = wrapping.session
     data = derived(wrapping.control, session)
-    progress = data["progress"]
-    at = f"{progress['done']:,}" + ("" if progress["total"] is None else f"/{progress['total']:,}")
+    at = _at(wrapping)
     minutes = (wrapping.control.now() - session.started).total_seconds() / 60
-    lines = [f"{session.task}: {at}", "", f"Ended: {session.journal['ending']['why']}", f"Progress: {at}"]
+    lines = [subject or f"{session.task}: {at}", "", f"Why now: {why}", f"Task: {session.task}", f"Progress: {at}"]
     lines.append(f"Checkpoints: {len(data['checkpoints'])}")
     lines += [f"  {point['description']}" for point in data["checkpoints"][-5:]]
     lines += [f"Usage: {amount:,.6g} {resource}" for resource, amount in data["usage"].items()]
@@ -172,9 +264,16 @@ def message(wrapping: Wrapping, mark: str) -> str:
     return "\n".join(lines)
 
 
+def _at(wrapping: Wrapping) -> str:
+    """How far the task is: 10/40."""
+    progress = derived(wrapping.control, wrapping.session)["progress"]
+    return f"{progress['done']:,}" + ("" if progress["total"] is None else f"/{progress['total']:,}")
+
+
 def write_queue(wrapping: Wrapping) -> None:
     """The queue as a file, so that it is committed too."""
-    text = json.dumps(tasks.export(wrapping.control), ensure_ascii=False, indent=1) + "\n"
+    queued = wrapping.control.redactor.clean_data(tasks.export(wrapping.control))
+    text = json.dumps(queued, ensure_ascii=False, indent=1) + "\n"
     target = wrapping.workspace.root / QUEUE
     temporary = target.with_name(f".{QUEUE}.new")
     temporary.write_text(text, encoding="utf-8")
@@ -203,6 +302,9 @@ def _give_back(wrapping: Wrapping, session: Session) -> Result:
     if ending["how"] == FAILED:
         status = holding.fail(control, claim, ending["reason"], ending["why"], wait_s=ending["wait_s"])
         return {"task": status, "problem": ending["why"]}
+    if ending.get("incomplete"):
+        holding.release(control, claim, why=ending["incomplete"])
+        return {"task": fetch(control, task.name).status, "problem": f"incomplete: {ending['incomplete']}"}
     by_hand = ending["how"] == WRAPPED_BY_HAND and task.total is not None and task.done >= task.total > 0
     if ending["how"] != DONE and not by_hand:
         holding.release(control, claim, why=ending["why"])

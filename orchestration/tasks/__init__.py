@@ -15,6 +15,7 @@ from orchestration.tasks.queue import (
     remove,
     report_progress,
     retry,
+    review,
     skip,
     unblock,
 )
@@ -23,5 +24,5 @@ from orchestration.tasks.stats import stats
 __all__ = [
     "CheckFailedError", "Completion", "Explanation", "Hold", "Imported", "Spec", "Task", "add", "as_row", "block",
     "classic_eight", "complete", "details", "edit", "explain", "export", "fetch", "import_file", "listed", "remove",
-    "report_progress", "retry", "skip", "stats", "unblock",
+    "report_progress", "retry", "review", "skip", "stats", "unblock",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from etl.errors import NotFoundError, SettingsError
 from orchestration.control import books
 from orchestration.control.claims import lease_of
-from orchestration.control.standing import end, refresh, restand
+from orchestration.control.standing import end, flagged, refresh, restand
 from orchestration.control.store import Control, stamp
 from orchestration.control.task import (
     BLOCKED,
@@ -109,6 +109,15 @@ def retry(control: Control, name: str, *, actor: str = USER) -> Task:
     return _again(control, name, "retried", actor, (PARKED, FAILED, SKIPPED, "waiting", "ready"))
 
 
+def review(control: Control, name: str, *, note: str = "", actor: str = USER) -> Task:
+    """A person has looked at a task that was marked for it."""
+    why = flagged(control, fetch(control, name).name)
+    if why is None:
+        raise SettingsError(f"task {name} is not marked for review")
+    control.event("reviewed", name, actor=actor, detail={"was": why, "note": note})
+    return fetch(control, name)
+
+
 def skip(control: Control, name: str, why: str, *, actor: str = USER) -> Task:
     """Do without a task; those that need it go on."""
     with control.transaction() as con:
@@ -185,6 +194,7 @@ def as_row(control: Control, task: Task) -> dict[str, Any]:
         "every_s": None if task.every is None else int(task.every.total_seconds()),
         "attempts": task.attempts,
         "grade": task.grade,
+        "needs_review": flagged(control, task.name),
         **{
             name: None if at is None else stamp(at)
             for name in ("created", "not_before", "started", "finished")

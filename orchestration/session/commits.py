@@ -1,0 +1,133 @@
+"""When a commit is due and what comes with it: milestones, tags, a push; each remembered in the history.
+
+The figures compared are the store's own, so that work by any command counts, and a restore is seen as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl.errors import MotherlodeError
+from orchestration import git
+from orchestration.control import Control
+from orchestration.control.standing import notice
+from orchestration.settings import Git as Settings
+from orchestration.tasks.completion import Query
+
+if TYPE_CHECKING:
+    from orchestration.workspace import Workspace
+
+COMMITTED, MILESTONE = "git_commit", "milestone"
+TAGS = "motherlode/"
+
+Result = dict[str, Any]
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far the collection is: distinct pairs, those that stay, and the senders' sessions that were read."""
+
+    pairs: int
+    kept: int
+    sessions: int
+
+    @classmethod
+    def of(cls, query: Query | None) -> Reached | None:
+        """By three queries on the store; None where there is nothing to ask."""
+        if query is None:
+            return None
+        read = "SELECT count(DISTINCT source_session) FROM deliveries WHERE state = 'accepted'"
+        wanted = ("SELECT count(*) FROM pairs", "SELECT count(*) FROM kept_pairs", read)
+        try:
+            found = [query(sql) for sql in wanted]
+        except MotherlodeError:  # no store yet, or a busy one: the next commit has the figures
+            return None
+        pairs, kept, sessions = (n if isinstance(n, int) else None for n in found)
+        return None if pairs is None or kept is None or sessions is None else cls(pairs, kept, sessions)
+
+
+def due(control: Control, settings: Settings, reached: Reached | None) -> str | None:
+    """In words why a commit is due between two units; None while it is not."""
+    if reached is None or not settings.enabled:
+        return None
+    last = _newest(control, COMMITTED)
+    pairs, sessions = reached.pairs - last.get("pairs", 0), reached.sessions - last.get("sessions", 0)
+    if settings.every_pairs and pairs >= settings.every_pairs:
+        return f"{pairs:,} new pairs"
+    if settings.every_sessions and sessions >= settings.every_sessions:
+        return f"{sessions:,} source sessions read"
+    return "a snapshot was restored" if pairs < 0 else None
+
+
+def make(
+    control: Control, workspace: Workspace, message: str, *, mark: str, session: str, task: str | None,
+    query: Query | None, sleep: Sleep,
+) -> Result:  # fmt: skip
+    """Commit our own files, once a `mark`; what came of it, in the history too."""
+    settings, root = workspace.settings.git, workspace.root
+    if not settings.enabled:
+        return {"commit": None, "why": "[git] enabled is false in etl.toml"}
+    problem = git.make_own(root) if settings.repository == "own" else None
+    paths = git.own_paths(root, deliveries=settings.deliveries)
+    made = git.commit(root, paths, message, mark=mark, redactor=control.redactor, sleep=sleep)
+    if made.left_out:
+        problem = f"left out, they hold secrets: {', '.join(made.left_out)}"
+        notice(control, f"{len(made.left_out)} files were left out of a commit because they hold secrets", task=task)
+    reached = Reached.of(query) if made.commit else None
+    if made.commit and made.why != "made before":
+        figures = {} if reached is None else {"pairs": reached.pairs, "sessions": reached.sessions}
+        control.event(COMMITTED, task, session=session, detail={"commit": made.commit, **figures})
+    return {"commit": made.commit, "why": made.why, "problem": problem}
+
+
+def mark_milestones(
+    control: Control, workspace: Workspace, reached: Reached | None, *, graded: str | None
+) -> list[str]:
+    """Tag and tell what was reached since the last time; returns the tags. `graded`: a task just graded A."""
+    tags = []
+    if graded is not None:
+        day = f"{control.now():%Y%m%d}"
+        tags += _reached(control, workspace, f"task-{graded}-A-{day}", f"task {graded} is completed with an A", graded)
+    if reached is None:
+        return tags
+    step, goal = workspace.settings.git.milestone_pairs, workspace.settings.project.goal
+    pairs = reached.pairs // step * step if step else 0
+    if pairs:
+        tags += _reached(control, workspace, f"pairs-{pairs}", f"{pairs:,} distinct pairs are in the store")
+    if goal and reached.kept >= goal:
+        tags += _reached(control, workspace, f"goal-{goal}", f"the goal of {goal:,} kept pairs is reached")
+    return tags
+
+
+def push(control: Control, workspace: Workspace, tags: list[str], *, task: str | None, sleep: Sleep) -> str | None:
+    """Push to the remote of etl.toml, where one is named; in words what failed."""
+    remote = workspace.settings.git.push
+    if not remote:
+        return None
+    failed = git.push(workspace.root, remote, tags=tags, sleep=sleep)
+    if failed is not None:
+        failed = control.redactor.clean(failed)
+        notice(control, f"the push to {remote} failed; the next wrap tries again", task=task, detail=failed)
+    return failed
+
+
+def _reached(control: Control, workspace: Workspace, name: str, text: str, task: str | None = None) -> list[str]:
+    if any(event["detail"].get("name") == name for event in control.events(event=MILESTONE)):
+        return []
+    tag = f"{TAGS}{name}"
+    why_not = git.tag(workspace.root, tag, text) if workspace.settings.git.enabled else "[git] enabled is false"
+    detail = {"name": name, "tag": None if why_not else tag, "why_no_tag": why_not}
+    control.event(MILESTONE, task, detail=detail)
+    notice(control, text, task=task, level="success")
+    return [] if why_not else [tag]
+
+
+def _newest(control: Control, event: str) -> Mapping[str, Any]:
+    import json
+
+    found = control.value("SELECT detail FROM task_events WHERE event = ? ORDER BY id DESC LIMIT 1", (event,))
+    detail: Mapping[str, Any] = {} if found is None else json.loads(found)
+    return detail
