@@ -41,6 +41,10 @@ class Redactor:
             values |= {address, *_parts(address)}
         return cls(tuple(sorted((v for v in values if len(v) >= SHORTEST), key=len, reverse=True)))
 
+    def ready(self) -> None:
+        """Load the patterns, which takes half a second the first time: not while a lock is held."""
+        _kinds()
+
     def kinds(self, text: str) -> list[str]:
         """The kinds of secrets in a text, never the secrets."""
         found = [LOADED] if any(value in text for value in self.values) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 import time
@@ -94,6 +95,7 @@ class Control:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One writing transaction; nested ones join it. Keep it short: nothing slow, no files, no network inside."""
+        self.redactor.ready()
         with self._guard, self._translating():
             if self._con.in_transaction:
                 yield self._con
@@ -204,13 +206,18 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def _no_room(path: Path | None) -> bool:
+    """SQLite calls it an I/O error when there is no room for its shared memory."""
+    return path is not None and shutil.disk_usage(path.parent).free < 2**20
+
+
 def _translated(error: sqlite3.DatabaseError, path: Path | None, wait_s: float) -> Exception:
     text = str(error)
     if "locked" in text or "busy" in text:
         return StoreLockedError(f"{path} was held by other processes for {wait_s:.0f} s; run this again")
-    if "full" in text:
+    if "full" in text or ("I/O error" in text and _no_room(path)):
         return DiskFullError(f"no room for {path}: make some and run this again")
-    if "readonly" in text or "unable to open" in text:
+    if "readonly" in text or "unable to open" in text or "I/O error" in text:
         return StoreError(f"{path} cannot be written ({text}): check its folder's rights")
     if "not a database" in text or "malformed" in text:
         return StoreDamagedError(
