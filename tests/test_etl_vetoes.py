@@ -2,6 +2,9 @@
 
 import doctest
 import hashlib
+import importlib
+import pkgutil
+from types import ModuleType
 
 import polars as pl
 import pytest
@@ -9,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.keys import part_key
-from etl.resolve import decide
-from etl.resolve import features as features_module
-from etl.resolve import vetoes as vetoes_module
-from etl.resolve.features import canonical, features, matter
+from etl.resolve import decide, numerals, plain, vetoes
+from etl.resolve import matter as matter_module
+from etl.resolve.features import features
 from etl.resolve.lexicon import lexicon
-from etl.resolve.vetoes import VETOES, Veto, first_veto, same_matter
+from etl.resolve.matter import matter, same_matter
+from etl.resolve.numerals import canonical
+from etl.resolve.vetoes import VETOES, Veto, first_veto
 
 LOOK_ALIKES = [
     ("What is RSI?", "What is MACD?"),
@@ -193,9 +197,15 @@ def test_plain_rewordings_merge(a: str, b: str) -> None:
     assert merged(a, b, "cosine") == 1
 
 
-@pytest.mark.parametrize("module", [vetoes_module, features_module])
-def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
-    result = doctest.testmod(module, extraglobs={"differ": differ})  # type: ignore[arg-type]  # a module is what it is
+EXAMPLES = [
+    *(importlib.import_module(f"etl.resolve.vetoes.{found.name}") for found in pkgutil.iter_modules(vetoes.__path__)),
+    numerals, plain, matter_module,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("module", [found for found in EXAMPLES if not found.__name__.endswith("evidence")])
+def test_the_examples_in_the_docstrings_are_true(module: ModuleType) -> None:
+    result = doctest.testmod(module, extraglobs={"differ": differ})
     assert result.failed == 0
     assert result.attempted > 0
 

@@ -14,10 +14,11 @@ import orjson
 import polars as pl
 
 from etl.keys import part_key
-from etl.resolve.features import Features, features, matter, plain_matter
+from etl.resolve.features import Features, features
 from etl.resolve.lexicon import lexicon, plain_words
+from etl.resolve.matter import matter, plain_matter, same_matter
 from etl.resolve.rules import VETO_LANGUAGES, Rules
-from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, moved, same_matter
+from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, moved
 
 _SENTENCE = re.compile(
     r"(?<=[.!?])\s+(?=[^a-z])|(?<=[^\d.][.!?])(?=[A-Z][a-z])|(?<=\d[.!?])(?=[A-Z][a-z])|\n+|[•·]|\s-\s"

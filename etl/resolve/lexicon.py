@@ -16,29 +16,14 @@ TOKEN = re.compile(
 )
 
 
-def _listed(words: str) -> list[str]:
+def listed(words: str) -> list[str]:
+    """Words from a line of them."""
     return words.split()
 
 
-NUMBERS = {
-    word: value
-    for value, word in enumerate(
-        _listed("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty")
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "dozen": 12,
-     "twice": 2, "double": 2, "triple": 3, "both": 2}  # fmt: skip
-MULTIPLIERS = {
-    "hundred": 10**2, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9,
-    "trillion": 10**12,
-}  # fmt: skip
-ORDINALS = dict(
-    zip(_listed("first second third fourth fifth sixth seventh eighth ninth tenth"), range(1, 11), strict=True)
-)
-ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
-
 _UNITS = """
 percent: % pct percent percentage
+percentage_point: percentagepoints pp
 second: s sec secs second seconds
 minute: min mins minute minutes
 hour: h hr hrs hour hours hourly
@@ -55,7 +40,7 @@ eur: € eur euro euros
 gbp: £ gbp pound pounds
 jpy: ¥ jpy yen
 basis_point: bp bps
-fold: x fold
+fold: x fold times
 ms: ms millisecond milliseconds
 mm: mm millimetre millimetres millimeter millimeters
 cm: cm centimetre centimetres centimeter centimeters
@@ -87,19 +72,24 @@ UNITS = {
 }  # fmt: skip
 FRAME_NOUNS = frozenset({"minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century"})
 FRAME_WORDS = frozenset(
-    _listed(
+    listed(
         "hourly daily weekly monthly quarterly yearly annual annually intraday overnight "
         "today yesterday tomorrow tonight"
     )
 )
 MONTHS = frozenset(
-    _listed(
+    listed(
         "january february april june july august september october november december "
         "jan feb apr jun jul aug sep sept oct nov dec"
     )
 )
+DECADES = frozenset(
+    century + decade
+    for century in ("nineteen", "twenty")
+    for decade in listed("thirties forties fifties sixties seventies eighties nineties")
+)
 DOUBTFUL_MONTHS = frozenset({"may", "march", "mar"})  # words of their own: months only beside a number
-WEEKDAYS = frozenset(_listed("monday tuesday wednesday thursday friday saturday sunday"))
+WEEKDAYS = frozenset(listed("monday tuesday wednesday thursday friday saturday sunday"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +136,7 @@ def lexicon() -> Lexicon:
         | MONTHS
         | DOUBTFUL_MONTHS
         | WEEKDAYS
+        | DECADES
         | {name for name, unit in UNITS.items() if unit in FRAME_NOUNS},
         frozenset(data["soft"].split()),
         frozenset(data["directional"].split()),
