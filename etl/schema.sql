@@ -91,6 +91,20 @@ CREATE TABLE rejects (
     raw      VARCHAR                          -- the record, shortened
 );
 
+-- What people said about fields whose names say nothing. Append-only: the newest row for a sender and signature stands,
+-- a withdrawn one takes the newest standing one away.
+CREATE TABLE mappings (
+    id         BIGINT PRIMARY KEY,
+    sender     VARCHAR,                       -- NULL = files without a sender; '*' = anybody
+    signature  VARCHAR NOT NULL,              -- digest of the field names, as in deliveries.format
+    fields     VARCHAR[] NOT NULL,            -- those names
+    mapping    JSON NOT NULL,                 -- our field -> the sender's name
+    verdict    VARCHAR NOT NULL,              -- accepted | edited | withdrawn
+    who        VARCHAR NOT NULL,
+    decided_at TIMESTAMP NOT NULL,
+    note       VARCHAR
+);
+
 -- ── what each pair is worth by itself, and in the corpus ─────────────────────────────────────────────────────
 
 CREATE TABLE flags (

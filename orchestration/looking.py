@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.detect import Report
 from etl.detect.names import NAMES
 from etl.errors import SettingsError
 
+if TYPE_CHECKING:
+    from etl.store import Store
 
-def fields_of(given: Sequence[str]) -> dict[str, str] | None:
-    """`question=FIELD` and the like as a mapping; None where nothing is given. Raises `SettingsError`."""
-    if not given:
-        return None
+
+def pairs_of(given: Sequence[str]) -> dict[str, str]:
+    """`question=FIELD` and the like, as typed. Raises `SettingsError` for what is none."""
     mapping = {}
     for text in given:
         ours, sign, theirs = text.partition("=")
         if not sign or ours.strip() not in NAMES:
             raise SettingsError(f"{text!r} is no mapping; write one of {', '.join(NAMES)}, then = and the file's field")
         mapping[ours.strip()] = theirs
-    if not {"question", "answer"} <= mapping.keys():
-        raise SettingsError("a mapping names at least question and answer")
     return mapping
+
+
+def fields_of(given: Sequence[str]) -> dict[str, str] | None:
+    """A whole mapping as typed; None where nothing is given. Raises `SettingsError`."""
+    mapping = pairs_of(given)
+    if mapping and not {"question", "answer"} <= mapping.keys():
+        raise SettingsError("a mapping names at least question and answer")
+    return mapping or None
+
+
+def not_settled(store: Store, which: str, mappings: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise `SettingsError` where etl.toml names a mapping for this delivery: that one wins."""
+    from etl.ingest.plan import Memory
+    from etl.ingest.views import find
+
+    found = find(store, which)
+    if Memory({}, {}, {}, mappings, salvage=False).told(found["path"], found["delivery"]) is not None:
+        raise SettingsError(
+            f"[read.mappings] in etl.toml says how {found['path']} is read, and it wins; change it there"
+        )
 
 
 def similarity_of(root: Path, model: str | None) -> Callable[[Sequence[str], Sequence[str]], list[float]] | None:

@@ -53,7 +53,8 @@ def pair_of_keys(store: Store, what: str, keys: Sequence[str]) -> Explanation:
         what, "pair", summary_of(decision, split, survivor), key, pair, decision, survivor,
         occurrences=rows(
             store,
-            """SELECT o.* EXCLUDE (key), d.path, d.sender, d.state
+            """SELECT o.* EXCLUDE (key), d.path, d.sender, d.state,
+                      d.format->>'$.details.mapping_id' AS mapping_id, d.format->>'$.details.mapping_by' AS mapping_by
                FROM occurrences o LEFT JOIN deliveries d USING (delivery)
                WHERE o.key = ? ORDER BY d.path, o.position""",
             one,

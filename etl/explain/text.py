@@ -50,7 +50,15 @@ def _head(found: Explanation) -> list[str]:
         lines.append(f"split     {found.split['split']}{frozen}")
     if found.delivery:
         lines += ["", f"file      {found.delivery['path']}", f"state     {found.delivery['state']}"]
+        lines += _say_mapping(found.delivery.get("format") or {})
     return lines
+
+
+def _say_mapping(made: Mapping[str, Any]) -> list[str]:
+    said = ", ".join(f"{ours} = {theirs!r}" for ours, theirs in made.get("mapping", {}).items())
+    by = made.get("details", {}).get("mapping_id")
+    who = f" (mapping {by}, given by {made['details']['mapping_by']})" if by else ""
+    return [f"mapping   {said}{who}"] if said else []
 
 
 def _short(text: object, size: int = 160) -> str:
@@ -73,6 +81,8 @@ def _say_occurrence(row: Mapping[str, Any]) -> str:
     )
     if row["state"] == "retracted":
         text += ", retracted"
+    if row.get("mapping_id"):
+        text += f", read with mapping {row['mapping_id']} by {row['mapping_by']}"
     if row["repairs"]:
         text += f", repaired: {', '.join(row['repairs'])}; before: {_short(row['raw'])}"
     return text

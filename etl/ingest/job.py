@@ -18,6 +18,7 @@ from etl.errors import DeliveryError
 from etl.ingest import barred, plan
 from etl.ingest.batch import Delivered, Prepared
 from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
+from etl.ingest.remembered import Remembered, lookup
 from etl.ingest.unpacked import Unpack, Unpacker, stamp
 from etl.ingest.walk import Barred, File, moved, parts_below, settled
 from etl.normalise.names import source_session
@@ -192,7 +193,9 @@ class _Desk:
             digest = item.before.recipe if item.only_died and item.before else item.recipe.digest
             reason = refusal.reason if refusal else None
             salvaged = is_salvaged(item.reading)
-            self._memory.deliveries[item.delivery] = Known(state, reason, digest, item.attempts, item.path, 0, salvaged)
+            self._memory.deliveries[item.delivery] = Known(
+                state, reason, digest, item.attempts, item.path, 0, salvaged, item.sender, signature_of(item.reading)
+            )
         self._committed += self.candidates
         again = sum(item.reading.refusal is not None and item.reading.refusal.reason == DIED for item in delivered)
         self._done += len(sighted) - again
@@ -203,11 +206,16 @@ class _Desk:
 
         before = self._memory.deliveries.get(delivery)
         path = before.path if before else file.name
-        mapping, made = self._memory.mapping(path, delivery), self._memory.recipe(path, delivery)
+        mapping, made = self._memory.told(path, delivery), self._memory.recipe(path, delivery)
+        who = self._sender or self._sender_of(file)
         salvage = self._memory.salvages(delivery)
         deaths = before.deaths if before and (before.recipe == made.digest or before.state == "accepted") else 0
         try:
             reading = self._attempt(file, delivery, mapping, salvage=salvage)
+            kept = lookup(self._memory.remembered, who, signature_of(reading)) if mapping is None else None
+            if kept is not None:
+                mapping = kept.mapping
+                reading = named(self._attempt(file, delivery, mapping, salvage=salvage), kept)
         except FileNotFoundError:
             return None
         except DeliveryError as error:
@@ -217,7 +225,6 @@ class _Desk:
             reason = (DIED if deaths + 1 < ATTEMPTS else PARKED) if died else "unreadable"
             reading = Reading.refused(reason, str(error))
         made = plan.recipe(aliases=self._memory.aliases, mapping=mapping, salvaged=is_salvaged(reading))
-        who = self._sender or self._sender_of(file)
         return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before)
 
     def _attempt(self, file: File, delivery: str, mapping: Mapping[str, str] | None, *, salvage: bool) -> Reading:
@@ -257,6 +264,22 @@ def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
 def is_salvaged(reading: Reading) -> bool:
     """Only what stood before a break in its JSON was taken."""
     return reading.format is not None and "salvaged" in reading.format.details
+
+
+def signature_of(reading: Reading) -> str | None:
+    """What its fields sign a delivery with; None where it has none."""
+    found = None if reading.format is None else reading.format.details.get("signature")
+    return found if isinstance(found, str) else None
+
+
+def named(reading: Reading, kept: Remembered) -> Reading:
+    """A reading with the mapping that was used in its books, and who gave it."""
+    if reading.format is None:
+        return reading
+    details = {**reading.format.details, "mapping_id": kept.id, "mapping_by": kept.who}
+    note = f"mapping {kept.id}, given by {kept.who}"
+    made = replace(reading.format, details=details, evidence=(*reading.format.evidence, note))
+    return replace(reading, format=made)
 
 
 def _is_death(error: DeliveryError) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import StoreError
+from etl.ingest.remembered import Remembered, lookup, standing
 from etl.ingest.unpacked import INSIDE, stamp
 from etl.ingest.walk import File, Found, walk
 from etl.progress import Pending
@@ -57,6 +58,8 @@ class Known:
     path: str
     candidates: int
     salvaged: bool = False
+    sender: str | None = None
+    signature: str | None = None
 
     @property
     def deaths(self) -> int:
@@ -83,6 +86,7 @@ class Memory:
     aliases: Mapping[str, str]
     mappings: Mappings
     salvage: bool
+    remembered: Mapping[tuple[str | None, str], Remembered] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -100,7 +104,8 @@ class Memory:
         known = store.query(
             """
             SELECT delivery, state, reason, recipe, attempts, path, candidates,
-                   json_exists(format, '$.details.salvaged') IS TRUE AS salvaged
+                   json_exists(format, '$.details.salvaged') IS TRUE AS salvaged,
+                   sender, format->>'$.details.signature' AS signature
             FROM deliveries
             """
         )
@@ -110,11 +115,20 @@ class Memory:
             aliases,
             mappings,
             salvage,
+            standing(store),
         )
 
     def mapping(self, name: str, delivery: str) -> Mapping[str, str] | None:
-        """The user's mapping for a file: the first whose pattern fits its path or file name, or that names the start
-        of its sha256."""
+        """The user's mapping for a file: that of the settings, else what was said of its sender and signature."""
+        told, known = self.told(name, delivery), self.deliveries.get(delivery)
+        if told is not None or known is None:
+            return told
+        found = lookup(self.remembered, known.sender, known.signature)
+        return None if found is None else found.mapping
+
+    def told(self, name: str, delivery: str) -> Mapping[str, str] | None:
+        """The mapping of the settings for a file: the first whose pattern fits its path or file name, or that names the
+        start of its sha256."""
         for pattern, mapping in self.mappings.items():
             base = name.rpartition("/")[2]
             if fnmatchcase(name, pattern) or fnmatchcase(base, pattern) or _is_prefix(pattern, delivery):

@@ -33,8 +33,19 @@ MIGRATIONS: Sequence[Migration] = (
         )
         """,
     ),
+    Migration(
+        3,
+        "mappings that people gave",
+        """
+        CREATE TABLE mappings (
+            id BIGINT PRIMARY KEY, sender VARCHAR, signature VARCHAR NOT NULL, fields VARCHAR[] NOT NULL,
+            mapping JSON NOT NULL, verdict VARCHAR NOT NULL, who VARCHAR NOT NULL, decided_at TIMESTAMP NOT NULL,
+            note VARCHAR
+        )
+        """,
+    ),
 )
-VERSION = 2
+VERSION = 3
 
 
 def create(con: duckdb.DuckDBPyConnection, *, at: datetime) -> None:

@@ -59,6 +59,7 @@ def options(
 for module in (path, detect, store, decisions, quotas, sessions):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
+app.add_typer(mapping.app, name="mapping")
 app.add_typer(snapshots.app, name="snapshot")
 app.add_typer(decisions.conflict, name="conflict")
 app.add_typer(decisions.override, name="override")
