@@ -19,6 +19,7 @@ from orchestration.cli import (
     decisions,
     deliveries,
     detect,
+    mapping,
     notify,
     path,
     quotas,
