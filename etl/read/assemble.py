@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -15,6 +16,7 @@ from etl.shapes.build import build
 from etl.shapes.forms.base import OWN
 
 CHUNK = 50_000  # records
+Give = Callable[[pl.DataFrame], None]
 
 
 @dataclass(slots=True)
@@ -25,16 +27,27 @@ class Assembly:
     records: int = 0
     frames: list[pl.DataFrame] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    give: Give | None = None  # takes each frame as it is made, instead of `frames`
+    apart: int = 0  # records whose candidates were given away
 
     def add(self, batch: Batch, match: Match) -> None:
-        """Read one batch. Raises Refused when there are more records than allowed."""
-        self.records += len(batch.records) + len(batch.rejects)
-        if self.records > self.limits.records:
-            raise Refused(Refusal("too_many_records", f"more than {self.limits.records:,}"))
+        """Read one batch. Raises as `take` does."""
+        records = len(batch.records) + len(batch.rejects)  # before `prepare`, which may reject more of them
         prepare = as_is if match.shape in ("mapped", OWN) else shape_named(match.shape).prepare
         frame, rejects = build(prepare(batch, match), match.mapping, field_characters=self.limits.field_characters)
-        self.frames.append(frame)
+        self.take(frame, rejects, records=records)
+
+    def take(self, frame: pl.DataFrame, rejects: list[Reject], *, records: int) -> None:
+        """Keep candidates and rejects of so many records. Raises Refused when there are more than allowed."""
+        self.records += records
+        if self.records > self.limits.records:
+            raise Refused(Refusal("too_many_records", f"more than {self.limits.records:,}"))
         self.rejects += rejects
+        if self.give is None:
+            self.frames.append(frame)
+        else:
+            self.apart += records - len(rejects)
+            self.give(frame)
 
     def reject(self, position: str, reason: str, evidence: str, raw: str) -> None:
         """A record that could not even be parsed."""
@@ -47,7 +60,7 @@ class Assembly:
             return Reading.refused("no_records", "the form is known, but there is no record in it", format=format)
         candidates = pl.concat(self.frames) if self.frames else CANDIDATES.to_frame()
         rejects = pl.DataFrame(self.rejects, schema=REJECTS, orient="row")
-        return Reading(format, self.records, candidates, rejects)
+        return Reading(format, self.records, candidates, rejects, apart=self.apart)
 
 
 class Refused(Exception):  # noqa: N818 - no error: it carries a decision out of a deep place

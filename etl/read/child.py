@@ -13,7 +13,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _MESSAGE = 1024 * 1024  # bytes of one request
 
@@ -56,6 +59,7 @@ def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_byte
 
     _limit("RLIMIT_CPU", _processor_seconds() + request["seconds"])
     more: list[bytes] = []
+    parts = _Parts(answers, output_bytes)
     try:
         if "examine" in request:
             found = examine(Path(request["path"]), limits=limits, **request["examine"])
@@ -67,16 +71,32 @@ def _answer(request: dict[str, Any], answers: BinaryIO, limits: Any, output_byte
             more = [json.dumps(members).encode("ascii")]
         else:
             told = {"mapping": request["mapping"], "salvage": request["salvage"]}
-            reading = read(Path(request["path"]), limits=limits, **told)
+            reading = read(Path(request["path"]), limits=limits, give=parts.send, **told)
     except DeliveryError as error:
         wire.send(answers, json.dumps({"error": str(error)}).encode("ascii"))
         return
     messages = wire.pack(reading)
-    if (size := sum(map(len, messages))) > output_bytes:
+    if (size := parts.size + sum(map(len, messages))) > output_bytes:
         evidence = f"{size:,} bytes of pairs, {output_bytes:,} are allowed"
         messages = wire.pack(Reading.refused("output_too_large", evidence, format=reading.format))
     for message in (*messages, *more):
         wire.send(answers, message)
+
+
+class _Parts:
+    """Sends candidates ahead of the rest of the answer, as long as they are not too many."""
+
+    def __init__(self, answers: BinaryIO, output_bytes: int) -> None:
+        self.size = 0
+        self._answers, self._output_bytes = answers, output_bytes
+
+    def send(self, frame: pl.DataFrame) -> None:
+        from etl.read import wire
+
+        message = wire.part(frame)
+        self.size += len(message)
+        if self.size <= self._output_bytes:
+            wire.send(self._answers, message)
 
 
 def _streams() -> tuple[BinaryIO, BinaryIO]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,28 +13,48 @@ from etl.detect.encoding import decode
 from etl.detect.format import Format, Refusal
 from etl.errors import DeliveryError, MotherlodeError
 from etl.read.archive import ARCHIVE
-from etl.read.assemble import Refused
+from etl.read.assemble import Assembly, Give, Refused
 from etl.read.compressed import SUFFIX, decompress
 from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
 from etl.read.recogniser import Recogniser
+from etl.read.stream import stream
 from etl.read.table_text import read_table
 from etl.read.zips import zip_kind
 
+STREAMED = 4 * 1024 * 1024  # bytes; larger files of the plain kinds are read in parts
+
 
 def read(
-    path: Path, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None, salvage: bool = False
+    path: Path,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    salvage: bool = False,
+    give: Give | None = None,
 ) -> Reading:
     """Read one delivery. Bad content is refused, never raised; `mapping` (our field -> the sender's name) is a person's
     and wins over what the content suggests; with `salvage` broken JSON gives what stands before the break. Raises
-    DeliveryError when the path cannot be opened."""
+    DeliveryError when the path cannot be opened.
+
+    With `give`, candidates of a large file go there part by part, and the reading has only the others (`apart` says
+    how many records went before); parts of a delivery that ends refused do not count.
+    """
     limits = limits or Limits()
     try:
         size = path.stat().st_size
         if size > limits.file_bytes:
             return Reading.refused("file_too_large", f"{size:,} bytes, {limits.file_bytes:,} are allowed")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if size > STREAMED and _mappable(mapping):
+                recognise = Recogniser(dict(mapping) if mapping is not None else None, salvage)
+                assembly = Assembly(limits, give=give)
+                reading = _guarded(lambda: stream(file, recognise, assembly), recognise, f"{size:,} bytes")
+                if reading is not None:
+                    return reading
+                file.seek(0)
+            data = file.read()
     except OSError as error:
         raise DeliveryError(f"{path} cannot be read: {error.strerror or error}") from error
     return read_bytes(data, mapping=mapping, limits=limits, salvage=salvage)
@@ -44,21 +64,35 @@ def read_bytes(
     data: bytes, *, mapping: Mapping[str, str] | None = None, limits: Limits | None = None, salvage: bool = False
 ) -> Reading:
     """Read the bytes of one delivery; nothing is raised for what they hold."""
-    if mapping is not None and not {"question", "answer"} <= mapping.keys():
+    if not _mappable(mapping):
         return Reading.refused("mapping_does_not_fit", "a mapping names at least question and answer")
     recognise = Recogniser(dict(mapping) if mapping is not None else None, salvage)
     return read_as(data, recognise, limits=limits or Limits())
 
 
+def _mappable(mapping: Mapping[str, str] | None) -> bool:
+    return mapping is None or {"question", "answer"} <= mapping.keys()
+
+
 def read_as(data: bytes, recognise: Recogniser, *, limits: Limits) -> Reading:
     """Read bytes with a recogniser, which afterwards knows the outline that decided."""
+    reading = _guarded(lambda: _read(data, recognise, limits), recognise, f"{len(data):,} bytes")
+    assert reading is not None  # noqa: S101 - said to the type checker: only a stream may be declined
+    return reading
+
+
+def _guarded(reads: Callable[[], Reading | None], recognise: Recogniser, what: str) -> Reading | None:
+    """What a reader gives, signed; a refusal for everything that content can bring about."""
     try:
         with _without_collector():
-            reading = recognise.sign(_read(data, recognise, limits))
+            found = reads()
+        if found is None:
+            return None
+        reading = recognise.sign(found)
     except Refused as stop:
         return Reading.of(stop.refusal)
     except MemoryError:
-        return Reading.refused("out_of_memory", f"{len(data):,} bytes need more memory than there is")
+        return Reading.refused("out_of_memory", f"{what} need more memory than there is")
     except RecursionError:
         return Reading.refused("too_deep", "nested more deeply than can be followed")
     except BaseException as error:

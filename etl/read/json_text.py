@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +11,26 @@ import msgspec
 
 from etl.detect.encoding import Text
 from etl.detect.format import Format, Refusal
-from etl.detect.strict_json import DECODER, BrokenJsonError, canonical, may_have_duplicates, members, parse
+from etl.detect.strict_json import DECODER, BrokenJsonError, canonical, parse
 from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.limits import Limits
 from etl.read.reading import Reading
 from etl.read.recogniser import Recogniser
 from etl.shapes.bare import question_keys, why_none
-from etl.shapes.base import Batch, Match, shorten
+from etl.shapes.base import Batch
 from etl.shapes.tree import ITEM, Plan, leaves, plan
 
 _PROBE = 50  # lines looked at to tell JSON lines from one JSON text
-_FLAT = (ITEM,)
+FLAT = (ITEM,)
 
 
 def read_json(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a JSON text or JSON lines."""
+    from etl.read.json_lines import read_lines
     from etl.read.salvaged import salvaged
 
-    if _is_lines(text.data):
-        return _read_lines(text, recognise, limits)
+    if is_lines(text.data):
+        return read_lines(text, recognise, Assembly(limits))
     try:
         tree = parse(text.data)
     except BrokenJsonError as error:
@@ -39,7 +39,7 @@ def read_json(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
         reason = "too_deep" if "too deeply" in str(error) else "broken_json"
         if recognise.salvage and reason == "broken_json":
             return salvaged(text, str(error), recognise, limits)
-        return Reading.of(Refusal(reason, str(error)), _unknown("json", text))
+        return Reading.of(Refusal(reason, str(error)), unknown("json", text))
     return read_tree(tree, text, recognise, limits)
 
 
@@ -64,11 +64,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _unknown(container: str, text: Text) -> Format:
+def unknown(container: str, text: Text) -> Format:
     return Format(container, text.encoding, "unknown", {}, text.confidence, text.evidence)
 
 
-def _is_lines(data: bytes) -> bool:
+def is_lines(data: bytes) -> bool:
     """More than one line, and most of the first ones are JSON values by themselves, beginning with an object."""
     lines: list[bytes] = []
     start = 0
@@ -94,26 +94,26 @@ def read_tree(tree: Any, text: Text, recognise: Recogniser, limits: Limits, *, c
         tree = [{"question": question, "answer": answer} for question, answer in tree.items()]
     found = plan(tree, recognise)
     if not isinstance(found, Plan):
-        return Reading.of(found or why_none(tree), _unknown(container, text))
+        return Reading.of(found or why_none(tree), unknown(container, text))
     assembly = Assembly(limits)
-    if set(found.matches) == {_FLAT}:
+    if set(found.matches) == {FLAT}:
         for start in range(0, len(tree), CHUNK):
             records = tree[start : start + CHUNK]
             positions = [f"/{i}" for i in range(start, start + len(records))]
             digests = [digest(canonical(record)) for record in records]
-            assembly.add(Batch(positions, records, digests), found.matches[_FLAT])
+            assembly.add(Batch(positions, records, digests), found.matches[FLAT])
     else:
-        _add_leaves(assembly, found, tree, "")
-    return assembly.reading(_format(container, text, found))
+        add_leaves(assembly, found, tree, "")
+    return assembly.reading(format_of_plan(container, text, found))
 
 
-def _format(container: str, text: Text, found: Plan) -> Format:
+def format_of_plan(container: str, text: Text, found: Plan) -> Format:
     kind, match = max(found.matches.items(), key=lambda pair: len(pair[0]))
     made = format_of(container, text.encoding, match, found.shape, path="/".join(kind))
     return replace(made, evidence=text.evidence + made.evidence)
 
 
-def _add_leaves(assembly: Assembly, found: Plan, tree: Any, prefix: str) -> None:
+def add_leaves(assembly: Assembly, found: Plan, tree: Any, prefix: str) -> None:
     """Read a tree with nesting, one batch a class and chunk."""
     waiting: dict[tuple[str, ...], Batch] = {}
     for leaf in leaves(tree, found):
@@ -127,73 +127,3 @@ def _add_leaves(assembly: Assembly, found: Plan, tree: Any, prefix: str) -> None
             assembly.add(waiting.pop(leaf.kind), found.matches[leaf.kind])
     for kind, batch in waiting.items():
         assembly.add(batch, found.matches[kind])
-
-
-def _read_lines(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
-    assembly, found, refusal = Assembly(limits), None, None
-    for numbers, lines in _chunks(text.data):
-        values, kept = _decode(numbers, lines, assembly)
-        if found is None and values:
-            answer = plan(values, recognise)
-            if not isinstance(answer, Plan):
-                refusal = answer or why_none(values)
-                return Reading.of(refusal, _unknown("jsonl", text))
-            found = answer
-        if found is not None:
-            _add_lines(assembly, found, values, [numbers[i] for i in kept], [lines[i] for i in kept])
-    if found is None:
-        evidence = assembly.rejects[0].evidence or ""
-        return Reading.of(Refusal("broken_json", f"{assembly.records} lines, none of them JSON: {evidence}"))
-    return assembly.reading(_format("jsonl", text, found))
-
-
-def _chunks(data: bytes) -> Iterator[tuple[list[int], list[bytes]]]:
-    """Lines that are not blank with their numbers (from 1). Only LF and CRLF end a line, never U+2028."""
-    numbers: list[int] = []
-    lines: list[bytes] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line and not line.isspace():
-            numbers.append(number)
-            lines.append(line.rstrip(b"\r"))
-            if len(lines) == CHUNK:
-                yield numbers, lines
-                numbers, lines = [], []
-    if lines:
-        yield numbers, lines
-
-
-def _decode(numbers: list[int], lines: list[bytes], assembly: Assembly) -> tuple[list[Any], list[int]]:
-    """The values of the lines that are JSON and which those are; the others are rejected."""
-    decode = DECODER.decode
-    try:
-        values = [decode(line) for line in lines]
-        if not _may_have_duplicates(b"\n".join(lines), values):
-            return values, list(range(len(lines)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # one of the lines is broken: find out which
-    values, kept = [], []
-    for i, line in enumerate(lines):
-        try:
-            values.append(parse(line))
-            kept.append(i)
-        except BrokenJsonError as error:
-            evidence = str(error).replace("line 1, ", f"line {numbers[i]}, ", 1)
-            raw = shorten(line.decode("utf-8", "replace"))
-            assembly.reject(f"line:{numbers[i]}", "broken_json_line", evidence, raw)
-    return values, kept
-
-
-def _may_have_duplicates(data: bytes, values: list[Any]) -> bool:
-    """Flat objects need no count below their top: with as many members there as in the text, nothing was lost."""
-    top = sum(len(value) for value in values if type(value) is dict)
-    return may_have_duplicates(data, top) and may_have_duplicates(data, members(values))
-
-
-def _add_lines(assembly: Assembly, found: Plan, values: list[Any], numbers: list[int], lines: list[bytes]) -> None:
-    match: Match | None = found.matches.get(_FLAT)
-    if match is not None and len(found.matches) == 1:
-        positions = [f"line:{number}" for number in numbers]
-        assembly.add(Batch(positions, values, [digest(line) for line in lines]), match)
-        return
-    for value, number in zip(values, numbers, strict=True):
-        _add_leaves(assembly, found, [value], f"line:{number}")

@@ -44,17 +44,22 @@ class Reading:
     candidates: pl.DataFrame
     rejects: pl.DataFrame
     refusal: Refusal | None = None
+    apart: int = 0  # records whose candidates were handed over before this, in parts
 
     def __post_init__(self) -> None:
         if self.candidates.schema != CANDIDATES or self.rejects.schema != REJECTS:
             raise ValueError(f"wrong columns: {self.candidates.schema}, {self.rejects.schema}")
         if self.refusal is not None and (self.records or self.candidates.height or self.rejects.height):
             raise ValueError(f"refused as {self.refusal.reason}, but there are {self.records} records")
-        given = self.candidates["position"].str.replace(_NTH, "").unique()
-        both = pl.concat([given, self.rejects["position"]])
-        if self.candidates["position"].is_duplicated().any() or both.n_unique() != both.len():
+        given = self.candidates["position"]
+        if given.n_unique() != len(given):
+            raise ValueError("a position stands twice among the candidates")
+        if given.str.contains("#", literal=True).any():
+            given = given.str.replace(_NTH, "").unique()
+        both = pl.concat([given, self.rejects["position"]]) if self.rejects.height else given
+        if self.rejects.height and both.n_unique() != both.len():
             raise ValueError("a position stands twice, or is both candidate and reject")
-        if both.len() != self.records:
+        if both.len() + self.apart != self.records:
             raise ValueError(
                 f"{self.records} records, but {given.len()} gave candidates and {self.rejects.height} were rejected"
             )

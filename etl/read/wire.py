@@ -1,9 +1,13 @@
-"""Messages between the parent and the reading child: a length, then that many bytes; frames go as Arrow IPC."""
+"""Messages between the parent and the reading child: a length, then that many bytes; frames go as Arrow IPC.
+
+Before the messages of a reading, any number of parts of its candidates may come.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import polars as pl
@@ -42,19 +46,37 @@ def pack(reading: Reading) -> list[bytes]:
     head = {
         "format": None if reading.format is None else reading.format.to_json(),
         "records": reading.records,
+        "apart": reading.apart,
         "refusal": None if refusal is None else [refusal.reason, refusal.evidence, refusal.proposal],
     }
     return [json.dumps(head).encode("ascii"), _frame(reading.candidates), _frame(reading.rejects)]
 
 
-def unpack(messages: list[bytes]) -> Reading:
-    """The inverse of `pack`; checks the books once more."""
+def part(candidates: pl.DataFrame) -> bytes:
+    """Some candidates as a message of their own."""
+    return _frame(candidates)
+
+
+def is_part(message: bytes) -> bool:
+    """Whether a message that comes first is a part and not yet the decision."""
+    return message.startswith(b"ARROW1")
+
+
+def unpack_part(message: bytes) -> pl.DataFrame:
+    """The inverse of `part`."""
+    return pl.read_ipc(io.BytesIO(message))
+
+
+def unpack(messages: list[bytes], parts: Sequence[pl.DataFrame] = ()) -> Reading:
+    """The inverse of `pack`; checks the books once more. Parts that came before a refusal do not count."""
     head, candidates, rejects = messages
     said = json.loads(head)
+    rest = pl.read_ipc(io.BytesIO(candidates))
+    whole = pl.concat([*parts, rest], rechunk=False) if parts and said["refusal"] is None else rest
     return Reading(
         format=None if said["format"] is None else Format.from_json(said["format"]),
         records=said["records"],
-        candidates=pl.read_ipc(io.BytesIO(candidates)),
+        candidates=whole,
         rejects=pl.read_ipc(io.BytesIO(rejects)),
         refusal=None if said["refusal"] is None else Refusal(*said["refusal"]),
     )

@@ -9,7 +9,7 @@ import polars as pl
 
 from etl.detect.mapping import Mapping
 from etl.detect.names import known
-from etl.detect.strict_json import text_of
+from etl.detect.strict_json import canonical
 from etl.read.reading import CANDIDATES
 from etl.shapes.base import Batch, Inherited, Reject, shorten
 from etl.shapes.values import as_name, as_sources, as_texts, first_and_others, says_more_than_text
@@ -29,7 +29,7 @@ def build(batch: Batch, mapping: Mapping, *, field_characters: int) -> tuple[pl.
         ]
         batch = batch.keep(objects)
     frame = _frame(batch, _columns(batch, mapping))
-    reasons = frame.select(_reason(field_characters)).to_series()
+    reasons = frame.select(rejection(field_characters)).to_series()
     for i in reasons.is_not_null().arg_true():
         reason, record = reasons[i], batch.records[i]
         evidence = f"more than {field_characters:,} characters" if reason == "field_too_large" else None
@@ -122,7 +122,7 @@ def _more(found: list[list[str]] | None, records: list[dict[str, Any]], mapping:
 
 
 def _metadata(batch: Batch, mapping: Mapping) -> list[str | None]:
-    """Everything that was not mapped, as JSON; what an answer object held beside its text stays too."""
+    """Everything that was not mapped, as JSON with sorted keys; what answer objects hold beside their text stays."""
     used = {*mapping.fields.values(), *(name for names in mapping.also.values() for name in names)}
     rich = {mapping.fields[ours] for ours in ("question", "answer", "sources") if ours in mapping.fields}
     layouts: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}  # records of one delivery have few sets of names
@@ -137,7 +137,7 @@ def _metadata(batch: Batch, mapping: Mapping) -> list[str | None]:
                 rest[name] = record[name]
         if batch.inherited is not None:
             rest = batch.inherited[i].metadata | rest
-        rows.append(text_of(rest) if rest else None)
+        rows.append(canonical(rest).decode("utf-8") if rest else None)
     return rows
 
 
@@ -152,7 +152,7 @@ def _inherit(columns: dict[str, list[Any]], inherited: list[Inherited]) -> None:
             columns["sources"][i] = list(dict.fromkeys(columns["sources"][i] + sources))
 
 
-def _reason(field_characters: int) -> pl.Expr:
+def rejection(field_characters: int) -> pl.Expr:
     """Why a row is no candidate, or null."""
 
     def lacks(name: str) -> pl.Expr:
