@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from etl.errors import StoreError
 from etl.ingest.plan import DIED, Known
 from etl.ingest.settle import FULL, settle
 from etl.ingest.walk import File
-from etl.normalise import normalise
+from etl.normalise import Normalised, normalise
 from etl.recipe import Recipe
 from etl.store import Unit
 
@@ -35,6 +35,25 @@ _DELIVERY: dict[str, pl.DataType] = {
 _REJECT = pl.Schema(dict.fromkeys(["delivery", "position", "reason", "evidence", "raw"], pl.String()))
 
 
+@dataclass(slots=True)
+class Early:
+    """Normalises the first parts of a large delivery while its reader goes on: two processors share the work."""
+
+    delivery: str
+    path: str
+    aliases: Mapping[str, str]
+    height: int = 0
+    done: list[Normalised] = field(default_factory=list)
+
+    def take(self, part: pl.DataFrame | None) -> None:
+        """Normalise one part; None: forget all of them."""
+        if part is None:
+            self.height, self.done = 0, []
+            return
+        self.height += part.height
+        self.done.append(normalise(_named(part, self.delivery, self.path), aliases=self.aliases))
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """One file whose content was read, or whose reader died (`reading` is then a refusal)."""
@@ -48,6 +67,7 @@ class Delivered:
     source_session: str | None
     attempts: int
     before: Known | None  # what the store knew of it
+    early: Early | None = None  # what was normalised while the rest was still being read
 
     @property
     def only_died(self) -> bool:
@@ -75,16 +95,13 @@ class Prepared:
         listed = list(delivered)
         if not listed:
             return cls([], FULL.to_frame(), _REJECT.to_frame())
-        named = [
-            item.reading.candidates.with_columns(delivery=pl.lit(item.delivery), path=pl.lit(item.path))
-            for item in listed
-        ]
-        normal = normalise(pl.concat(named), aliases=aliases)
+        done = [part for item in listed if item.early and not item.reading.refusal for part in item.early.done]
+        rest = [_named(_rest(item), item.delivery, item.path) for item in listed]
+        done.append(normalise(pl.concat(rest), aliases=aliases))
         given = [item.reading.rejects.with_columns(delivery=pl.lit(item.delivery)) for item in listed]
-        rejects = pl.concat(
-            [*(frame.select(_REJECT.names()) for frame in given), normal.rejects.select(_REJECT.names())]
-        )
-        prepared = cls(listed, normal.candidates.with_columns(live=pl.lit(True)).select(FULL.names()), rejects)
+        rejects = pl.concat([frame.select(_REJECT.names()) for frame in (*given, *(part.rejects for part in done))])
+        kept = [part.candidates.with_columns(live=pl.lit(True)).select(FULL.names()) for part in done]
+        prepared = cls(listed, pl.concat(kept, rechunk=False), rejects)
         prepared._check_records()
         return prepared
 
@@ -203,6 +220,15 @@ class Prepared:
         there = unit.query("SELECT count(*) AS n FROM pairs").item()
         if there != pairs:
             raise StoreError(f"{pairs} pairs were expected after this unit, but {there} are there")
+
+
+def _named(candidates: pl.DataFrame, delivery: str, path: str) -> pl.DataFrame:
+    return candidates.with_columns(delivery=pl.lit(delivery), path=pl.lit(path))
+
+
+def _rest(item: Delivered) -> pl.DataFrame:
+    """The candidates that are not normalised yet."""
+    return item.reading.candidates.slice(item.early.height if item.early and not item.reading.refusal else 0)
 
 
 def _by_delivery(rows: pl.DataFrame) -> Counter[str]:

@@ -16,7 +16,7 @@ import polars as pl
 
 from etl.errors import DeliveryError
 from etl.ingest import barred, plan
-from etl.ingest.batch import Delivered, Prepared
+from etl.ingest.batch import Delivered, Early, Prepared
 from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
 from etl.ingest.remembered import Remembered, lookup
 from etl.ingest.unpacked import Unpack, Unpacker, stamp
@@ -80,7 +80,8 @@ def ingest(
     with ExitStack() as stack:
         read, opens = (reader, unpack) if reader is not None else _child(stack)
         unpacker = Unpacker(unpack or opens, scratch or root, stack, now=store.now().timestamp())
-        desk = _Desk(store, meter, memory, inbox, sender, read, unpacker, total=len(todo))
+        in_parts = reader is None  # our own child hands large files over in parts
+        desk = _Desk(store, meter, memory, inbox, sender, read, unpacker, in_parts=in_parts, total=len(todo))
         yield from desk.work(deque(todo), limit=limit, batch_files=batch_files, batch_pairs=batch_pairs)
     yield from barred.record(store, found.barred | desk.barred, paths, root=root)
 
@@ -98,6 +99,7 @@ class _Desk:
         read: ReadFile,
         unpacker: Unpacker,
         *,
+        in_parts: bool,
         total: int,
     ) -> None:
         self.delivered: list[Delivered] = []
@@ -105,7 +107,7 @@ class _Desk:
         self.barred: dict[str, Barred] = {}
         self._store, self._meter, self._memory, self._read = store, meter, memory, read
         self._inbox = None if inbox is None else str(inbox.absolute())
-        self._sender, self._unpacker = sender, unpacker
+        self._sender, self._unpacker, self._in_parts = sender, unpacker, in_parts
         self._sighted: list[tuple[File, str]] = []
         self._committed, self._done, self._total = 0, 0, total
 
@@ -210,28 +212,35 @@ class _Desk:
         who = self._sender or self._sender_of(file)
         salvage = self._memory.salvages(delivery)
         deaths = before.deaths if before and (before.recipe == made.digest or before.state == "accepted") else 0
+        early = Early(delivery, path, self._memory.aliases)
         try:
-            reading = self._attempt(file, delivery, mapping, salvage=salvage)
+            reading = self._attempt(file, delivery, mapping, salvage=salvage, early=early)
             kept = lookup(self._memory.remembered, who, signature_of(reading)) if mapping is None else None
             if kept is not None:
                 mapping = kept.mapping
-                reading = named(self._attempt(file, delivery, mapping, salvage=salvage), kept)
+                reading = named(self._attempt(file, delivery, mapping, salvage=salvage, early=early), kept)
         except FileNotFoundError:
             return None
         except DeliveryError as error:
             if not file.path.exists():
                 return None
+            early.take(None)
             died = _is_death(error)
             reason = (DIED if deaths + 1 < ATTEMPTS else PARKED) if died else "unreadable"
             reading = Reading.refused(reason, str(error))
         made = plan.recipe(aliases=self._memory.aliases, mapping=mapping, salvaged=is_salvaged(reading))
-        return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before)
+        return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before, early)
 
-    def _attempt(self, file: File, delivery: str, mapping: Mapping[str, str] | None, *, salvage: bool) -> Reading:
+    def _attempt(
+        self, file: File, delivery: str, mapping: Mapping[str, str] | None, *, salvage: bool, early: Early
+    ) -> Reading:
         from etl.read.archive import ARCHIVE
 
+        early.take(None)  # of an attempt before
         told: dict[str, Any] = {} if mapping is None else {"mapping": mapping}
-        reading = self._read(file.path, **told, **({"salvage": True} if salvage else {}))
+        told |= {"salvage": True} if salvage else {}
+        told |= {"each": early.take} if self._in_parts else {}
+        reading = self._read(file.path, **told)
         is_archive = reading.refusal is not None and reading.refusal.reason == ARCHIVE
         return self._unpacker.reading(file, delivery, reading) if is_archive else reading
 

@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 
 BLOCK = 16 * 1024 * 1024  # bytes
 _PARSED_AT_ONCE = 4 * 1024 * 1024  # bytes
-_SAMPLE = 2000  # records
+_SAMPLE = 2000  # records that a plan is made on
+_FEW = 100  # of each later block, to learn of members that come late
 _KINDS: dict[type, str] = {str: "string", int: "int64", bool: "bool", type(None): "null"}
 
 
-def read_lines(text: Text, recognise: Recogniser, assembly: Assembly) -> Reading:
-    """Read the lines of a text that is in memory."""
-    return _Lines(text, recognise, assembly).read(_blocks(io.BytesIO(text.data)))
+def read_lines(text: Text, recognise: Recogniser, assembly: Assembly, *, columns: bool = True) -> Reading:
+    """Read the lines of a text that is in memory; without `columns` all of them one by one."""
+    return _Lines(text, recognise, assembly, plain=columns).read(_blocks(io.BytesIO(text.data)))
 
 
 def stream_lines(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
@@ -101,9 +102,10 @@ class _Lines:
         lines = _Split.of(block)
         if lines is None:
             return False
-        step = max(1, len(lines) // _SAMPLE)
+        most = _SAMPLE if self.found is None else _FEW
+        step = max(1, len(lines) // most)
         try:
-            sample = [DECODER.decode(lines[i]) for i in range(0, len(lines), step)][:_SAMPLE]
+            sample = [DECODER.decode(lines[i]) for i in range(0, len(lines), step)][:most]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         if not self._learn(sample) or (frame := lines.parsed(self.kinds)) is None:
