@@ -1,5 +1,6 @@
 """Commits of our own paths: nothing else, no hooks, no force, no secrets; and in words why there is none."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import git
+from orchestration import git, tasks
+from orchestration.cli import run as etl
+from orchestration.control import Control
+from orchestration.secrets import Redactor
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -110,3 +114,133 @@ def test_it_says_why_there_is_no_commit(tmp_path: Path, repository: Path, monkey
     assert "a merge is under way" in made(repository).why
     monkeypatch.setenv("PATH", os.devnull)
     assert "not installed" in made(repository).why
+
+
+def test_the_mark_of_one_session_is_not_taken_for_that_of_another(repository: Path) -> None:
+    made(repository, "a\n\nMotherlode-Session: s_2", mark="Motherlode-Session: s_2")
+    (repository / "queue.json").write_text("{}", encoding="utf-8")
+    assert made(repository, "a\n\nMotherlode-Session: s", mark="Motherlode-Session: s").why == "committed"
+
+
+def test_a_loaded_secret_that_no_pattern_knows_stays_out_of_files_and_messages(repository: Path) -> None:
+    redactor = Redactor.of({"MY_TOKEN": "correct-horse-battery"}, names=["*_TOKEN"])
+    (repository / "queue.json").write_text("correct-horse-battery", encoding="utf-8")
+    found = made(repository, "a: correct-horse-battery", redactor=redactor)
+    assert found.left_out == ("queue.json (loaded_secret)",)
+    assert run(repository, "log", "-1", "--format=%s") == "a: [loaded_secret]"
+
+
+def test_files_that_the_repository_ignores_are_named_as_the_reason(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*\n", encoding="utf-8")
+    assert made(repository).why == "the repository ignores all of our files"
+
+
+def test_a_tag_is_annotated_and_never_moved(repository: Path) -> None:
+    assert git.tag(repository, "motherlode/pairs-5000", "x") == "there is no commit yet"
+    made(repository)
+    assert git.tag(repository, "motherlode/pairs-5000", "5,000 pairs") is None
+    assert run(repository, "cat-file", "-t", "motherlode/pairs-5000") == "tag"
+    assert "there is one" in str(git.tag(repository, "motherlode/pairs-5000", "again"))
+
+
+def test_a_push_takes_branch_and_tags_and_never_forces(repository: Path, tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    run(tmp_path, "init", "-q", "--bare", str(remote))
+    run(repository, "remote", "add", "origin", str(remote))
+    made(repository)
+    git.tag(repository, "motherlode/goal-1", "x")
+    assert git.push(repository, "origin", tags=["motherlode/goal-1"], sleep=lambda _: None) is None
+    assert run(remote, "rev-parse", "motherlode/goal-1^{commit}") == run(repository, "rev-parse", "HEAD")
+    run(repository, "commit", "-q", "--amend", "-m", "another")  # the remote has moved on another way
+    naps: list[float] = []
+    before = run(remote, "for-each-ref")
+    assert "rejected" in str(git.push(repository, "origin", sleep=naps.append))
+    assert (run(remote, "for-each-ref"), naps) == (before, [])
+
+
+def test_a_push_that_fails_is_tried_three_times(repository: Path) -> None:
+    made(repository)
+    run(repository, "remote", "add", "gone", "http://127.0.0.1:9/x.git")
+    naps: list[float] = []
+    assert "git push" in str(git.push(repository, "gone", sleep=naps.append))
+    assert naps == [2.0, 4.0]
+
+
+def test_a_repository_of_its_own_shows_only_what_is_committed(tmp_path: Path) -> None:
+    root = tmp_path / "ws"
+    (root / "exports" / "v0001").mkdir(parents=True)
+    for name in (
+        "queue.json",
+        "control.db",
+        "motherlode.duckdb",
+        "exports/v0001/train.csv",
+        "exports/v0001/manifest.json",
+    ):
+        (root / name).write_text("{}", encoding="utf-8")
+    assert git.make_own(root) is None
+    assert git.make_own(root) is None
+    assert set(made(root).paths) == {"queue.json", "exports/v0001/manifest.json"}
+    assert run(root, "status", "--short") == ""
+
+
+@pytest.fixture
+def mined(repository: Path) -> Path:
+    """A workspace in a repository, mined with low thresholds: two tasks, each on a file of three pairs."""
+    root = repository / "mine"
+    assert etl(["init", "--quiet", str(root)]) == 0
+    text = '[project]\ngoal = 5\n[git]\nevery_pairs = 3\nmilestone_pairs = 4\n[embed]\nmodel = "hash"\n'
+    (root / "etl.toml").write_text(text, encoding="utf-8")
+    with Control.open(root) as control:
+        for number in range(2):
+            pairs = [
+                {
+                    "question": f"What is indicator {number}{i}?",
+                    "answer": f"It is the {i}. of {number}, a line of prices.",
+                }
+                for i in range(3)
+            ]
+            file = root / "inbox" / f"session_{101 + number}.json"
+            file.write_text(json.dumps(pairs), encoding="utf-8")
+            os.utime(file, (1_700_000_000, 1_700_000_000))
+            kind = "ingest" if not number else "ingest+assess+embed+link+resolve+split"
+            name = f"read_{number}"
+            tasks.add(control, tasks.Spec(name, kind=kind, priority=number, parameters={"input": f"inbox/{file.name}"}))
+    assert etl(["mine", "--quiet", "-w", str(root)]) == 0
+    return root
+
+
+def test_commits_come_at_thresholds_at_wraps_and_on_completion_and_milestones_are_tagged(mined: Path) -> None:
+    said = run(mined, "log", "--reverse", "--format=%s").splitlines()
+    assert said[:4] == [
+        "read_0: 1/1, 3 new pairs", "read_0: 1/1", "Task complete: read_0 (1/1, grade A)", "read_1: 1/1, 3 new pairs",
+    ]  # fmt: skip
+    assert [line.partition(":")[0] for line in said[4:]] == ["read_1", "Task complete"]
+    body = run(mined, "log", "-1", "--format=%B")
+    for word in (
+        "Task:",
+        "Progress:",
+        "Checkpoints:",
+        "Usage:",
+        "Duration:",
+        "Started:",
+        "Motherlode-Completed: session_",
+    ):
+        assert word in body
+    tags = set(run(mined, "tag").splitlines())
+    assert {"motherlode/pairs-4", "motherlode/goal-5"} <= tags
+    assert sum(tag.startswith("motherlode/task-") for tag in tags) == 2
+    assert run(mined, "status", "--short", "--", "session_handoffs", "queue.json", "task_reports") == ""
+
+
+def test_work_by_hand_on_sessions_is_committed_each_ten(repository: Path) -> None:
+    root = repository / "mine"
+    assert etl(["init", "--quiet", str(root)]) == 0
+    (root / "inbox" / "session_101.json").write_text("[]", encoding="utf-8")
+    with Control.open(root) as control:
+        tasks.add(control, tasks.Spec("hand", total=40, parameters={"sessions": "101-140"}))
+    where = ["--quiet", "-w", str(root)]
+    assert etl(["session", "start", *where]) == 0
+    for first in (101, 106, 111):
+        done = [word for number in range(first, first + 5) for word in ("--done", str(number))]
+        assert etl(["session", "checkpoint", "--description", f"from {first}", *done, *where]) == 0
+    assert run(root, "log", "--format=%s") == "hand: 0/40, 10 source sessions done"

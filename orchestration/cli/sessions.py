@@ -17,6 +17,7 @@ from orchestration.cli.tasks import opened
 if TYPE_CHECKING:
     from orchestration.control import Control
     from orchestration.control.sessions import Session
+    from orchestration.session import Wrapping
 
 app = typer.Typer(no_args_is_help=True, help="Sessions by hand: start, checkpoint, status, wrap, rollback ...")
 
@@ -84,8 +85,10 @@ def checkpoint(
             tokens=tokens, done=done or (), next_action=next_, context=_pairs(context_), files=files or (),
             problems=problem or (),
         )  # fmt: skip
+        committed = session.commit_by_hand(_wrapping(console, control, found))
         data, text = _standing(console, control, found)
-    console.emit(data | {"checkpoint": made.id}, f"checkpoint {made.id}\n{text}")
+    said = f"\ncommitted {committed[:12]}" if committed else ""
+    console.emit(data | {"checkpoint": made.id, "commit": committed}, f"checkpoint {made.id}{said}\n{text}")
 
 
 @app.command()
@@ -249,21 +252,26 @@ def _stopped_by_sigterm() -> Iterator[None]:
 def _finish_wrap(console: State, control: Control, found: Session) -> Session:
     from orchestration import session
 
+    return session.wrap(_wrapping(console, control, found))
+
+
+def _wrapping(console: State, control: Control, found: Session) -> Wrapping:
+    from orchestration import session
+    from orchestration.control.task import fetch
+    from orchestration.outside import Outside
+    from orchestration.quota import Quota
+
     def query(sql: str) -> object:
         with console.workspace.store() as store:
             rows = store.query(sql).rows()
         return rows[0][0] if rows else None
-
-    from orchestration.control.task import fetch
-    from orchestration.outside import Outside
-    from orchestration.quota import Quota
 
     task = fetch(control, str(found.task))
     meter = Quota.from_settings(control, console.workspace.settings).meter(
         session=found.name, task=task.name, agent=found.agent, kind=task.kind, declared=task.unit_estimate
     )
     log = Outside.of(console.workspace, os.environ, say=console.say).log
-    return session.wrap(session.Wrapping(control, console.workspace, found.name, query=query, meter=meter, log=log))
+    return session.Wrapping(control, console.workspace, found.name, query=query, meter=meter, log=log)
 
 
 def _handoff(control: Control, found: Session) -> tuple[dict[str, Any], str]:

@@ -3,9 +3,9 @@
 from orchestration.session.checkpoint import Checkpoint, checkpoint, rollback
 from orchestration.session.handoff import handoff
 from orchestration.session.start import NothingReadyError, Started, abandon, abandon_stale, find, open_by_hand, start
-from orchestration.session.wrap import Wrapping, wrap
+from orchestration.session.wrap import Wrapping, commit_by_hand, wrap
 
 __all__ = [
-    "Checkpoint", "NothingReadyError", "Started", "Wrapping", "abandon", "abandon_stale", "checkpoint", "find",
-    "handoff", "open_by_hand", "rollback", "start", "wrap",
+    "Checkpoint", "NothingReadyError", "Started", "Wrapping", "abandon", "abandon_stale", "checkpoint",
+    "commit_by_hand", "find", "handoff", "open_by_hand", "rollback", "start", "wrap",
 ]  # fmt: skip

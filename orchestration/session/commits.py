@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from etl.errors import MotherlodeError
 from orchestration import git
-from orchestration.control import Control
+from orchestration.control import Control, sessions
+from orchestration.control.sessions import Session
 from orchestration.control.standing import notice
+from orchestration.control.task import fetch
+from orchestration.session.journal import Work
 from orchestration.settings import Git as Settings
 from orchestration.tasks.completion import Query
 
@@ -45,8 +48,8 @@ class Reached:
             found = [query(sql) for sql in wanted]
         except MotherlodeError:  # no store yet, or a busy one: the next commit has the figures
             return None
-        pairs, kept, sessions = (n if isinstance(n, int) else None for n in found)
-        return None if pairs is None or kept is None or sessions is None else cls(pairs, kept, sessions)
+        pairs, kept, numbers = (n if isinstance(n, int) else None for n in found)
+        return None if pairs is None or kept is None or numbers is None else cls(pairs, kept, numbers)
 
 
 def due(control: Control, settings: Settings, reached: Reached | None) -> str | None:
@@ -54,12 +57,22 @@ def due(control: Control, settings: Settings, reached: Reached | None) -> str | 
     if reached is None or not settings.enabled:
         return None
     last = _newest(control, COMMITTED)
-    pairs, sessions = reached.pairs - last.get("pairs", 0), reached.sessions - last.get("sessions", 0)
+    pairs, read = reached.pairs - last.get("pairs", 0), reached.sessions - last.get("sessions", 0)
     if settings.every_pairs and pairs >= settings.every_pairs:
         return f"{pairs:,} new pairs"
-    if settings.every_sessions and sessions >= settings.every_sessions:
-        return f"{sessions:,} source sessions read"
+    if settings.every_sessions and read >= settings.every_sessions:
+        return f"{read:,} source sessions read"
     return "a snapshot was restored" if pairs < 0 else None
+
+
+def due_by_hand(control: Control, settings: Settings, session: Session) -> str | None:
+    """The same for work by hand on the senders' sessions, whose items the agent records."""
+    task = fetch(control, str(session.task))
+    if not (settings.enabled and settings.every_sessions and "sessions" in task.parameters):
+        return None
+    before = [event["detail"].get("items", 0) for event in control.events(task.name, event=COMMITTED)]
+    done = len(Work.of(session).items) - (before[-1] if before else 0)
+    return f"{done:,} source sessions done" if done >= settings.every_sessions else None
 
 
 def make(
@@ -79,6 +92,7 @@ def make(
     reached = Reached.of(query) if made.commit else None
     if made.commit and made.why != "made before":
         figures = {} if reached is None else {"pairs": reached.pairs, "sessions": reached.sessions}
+        figures["items"] = len(Work.of(sessions.get(control, session)).items)
         control.event(COMMITTED, task, session=session, detail={"commit": made.commit, **figures})
     return {"commit": made.commit, "why": made.why, "problem": problem}
 

@@ -198,6 +198,13 @@ def commit_between(wrapping: Wrapping, why: str) -> Result:
     return made
 
 
+def commit_by_hand(wrapping: Wrapping) -> str | None:
+    """After a checkpoint, where enough source sessions were done since the last one; the commit's name."""
+    why = commits.due_by_hand(wrapping.control, wrapping.workspace.settings.git, wrapping.session)
+    commit: str | None = None if why is None else commit_between(wrapping, why)["commit"]
+    return commit
+
+
 def publish(wrapping: Wrapping) -> None:
     """After the wrap: a completed task is committed with its report, milestones are tagged, and all of it is pushed.
 
