@@ -207,6 +207,7 @@ def test_a_disk_that_fills_in_a_unit_saves_the_session_and_blames_no_task(contro
     one = miner(control, works, clock)
     assert ends(one.mine()) == [("a", "interrupted")]
     found = tasks.fetch(control, "a")
+    assert control.events(event="notice")[-1]["detail"]["text"] == "mining stopped: disk full"
     assert (found.status, found.errors, one.trouble) == ("ready", 0, "disk full: no room for motherlode.duckdb")
     assert ends(miner(control, works, clock).mine()) == [("a", "done")]
 

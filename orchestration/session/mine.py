@@ -108,9 +108,13 @@ class Miner:
                 self.sleep(min(wait, self.poll_s))
                 continue
             ending = self.run(started.session, started.task)
-            self.tell()
             if ending.stop:
                 self.trouble = ending.why
+                with suppress(MotherlodeError):  # no room for a notice either: the terminal has it
+                    told = f"mining stopped: {ending.reason.replace('_', ' ')}"
+                    notice(self.control, told, task=started.task.name, level="failure")
+            self.tell()
+            if ending.stop:
                 break
         return self.ended
 

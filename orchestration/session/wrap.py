@@ -208,7 +208,8 @@ def commit_by_hand(wrapping: Wrapping) -> str | None:
 def publish(wrapping: Wrapping) -> None:
     """After the wrap: a completed task is committed with its report, milestones are tagged, and all of it is pushed.
 
-    Nothing here is needed for the books: cut short, the next wrap does what is left.
+    Nothing here is needed for the books: cut short, the next wrap commits the files, tags what the store has reached
+    and pushes; only the tag and the notice of this task's grade are then missing.
     """
     control, session = wrapping.control, wrapping.session
     done = session.journal["wrap"]["queue"]
@@ -220,9 +221,10 @@ def publish(wrapping: Wrapping) -> None:
         record(wrapping, "the task is completed", mark=f"Motherlode-Completed: {session.name}", subject=note)
         notice(control, f"task {session.task} is completed, grade {grade or '-'}", task=session.task, level="info")
     else:
-        notice(
-            control, f"{session.name} is wrapped: {session.journal['ending']['why']}", task=session.task, level="info"
-        )
+        # not the ending in words: it may be the last line of a command's output
+        how = session.journal["ending"]["how"].replace("_", " ")
+        told = f"{session.name} is wrapped ({how}), task {session.task} is {done.get('task')}"
+        notice(control, told, task=session.task, level="info")
     skip = wrapping.incomplete or session.journal["wrap"]["snapshot"].get("problem")
     reached = None if skip else commits.Reached.of(wrapping.query)
     tags = commits.mark_milestones(control, wrapping.workspace, reached, graded=graded)
