@@ -91,6 +91,7 @@ def environment(root: Path) -> Iterator[Check]:
     """Interpreter, libraries, room on the disk, and local files that hide a package of ours."""
     yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0])
     yield Check("libraries", True, ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+    yield _own_shapes()
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     yield Check("disk", free > 2**30, f"{free / 2**30:.1f} GiB free")
@@ -102,6 +103,16 @@ def environment(root: Path) -> Iterator[Check]:
     ]
     hidden += [str(file) for name in PACKAGES if (file := Path.cwd() / f"{name}.py").exists()]
     yield Check("names", not hidden, "; ".join(hidden) or "no local file hides a package")
+
+
+def _own_shapes() -> Check:
+    from etl.shapes.own import installed, own_shapes
+
+    try:
+        own_shapes()
+    except MotherlodeError as error:
+        return Check("shapes", False, str(error))
+    return Check("shapes", True, ", ".join(map(str, installed())) or "no shape plug-ins")
 
 
 def _settings(workspace: Workspace) -> Check:

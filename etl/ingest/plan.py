@@ -15,6 +15,7 @@ from etl.ingest.unpacked import INSIDE, stamp
 from etl.ingest.walk import File, Found, walk
 from etl.progress import Pending
 from etl.recipe import Recipe
+from etl.shapes.own import versions
 from etl.store import Store
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def recipe(
     *, aliases: Mapping[str, str] = NO_ALIASES, mapping: Mapping[str, str] | None = None, salvaged: bool = False
 ) -> Recipe:
     """How a delivery becomes rows. `mapping` is the user's for this one delivery, so that a changed mapping makes only
-    that delivery pending; one that was salvaged stays so."""
+    that delivery pending; one that was salvaged stays so. Shapes that the user installed are named with
+    their versions."""
     parameters: dict[str, Any] = {"aliases": dict(aliases), "mapping": dict(mapping or {})}
+    own = versions()
+    parameters |= {"shapes": own} if own else {}
     return Recipe("ingest", VERSION, parameters | ({"salvaged": True} if salvaged else {}))
 
 

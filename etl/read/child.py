@@ -28,9 +28,16 @@ def serve(memory_mb: int, output_mb: int, limits: dict[str, int]) -> None:
     requests, answers = _streams()
     _limit("RLIMIT_AS", memory_mb * 1024 * 1024)
     _limit("RLIMIT_CORE", 0)
+    from etl.errors import SettingsError
     from etl.read import wire
     from etl.read.limits import Limits
+    from etl.shapes.own import own_shapes
 
+    try:
+        own_shapes()
+    except SettingsError as error:
+        wire.send(answers, json.dumps({"error": str(error)}).encode("ascii"))
+        return
     wire.send(answers, b"ready")
     waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, SettingsError
 from etl.read import wire
 from etl.read.archive import Member, Unpacked
 from etl.read.limits import MEGABYTE, Limits
@@ -136,7 +136,10 @@ class Reader:
             start_new_session=True,
             creationflags=windows,
         )
-        self._ask(self._child, None, messages=1, seconds=_START_SECONDS)
+        [ready] = self._ask(self._child, None, messages=1, seconds=_START_SECONDS)
+        if ready.startswith(b'{"error"'):
+            self.close()
+            raise SettingsError(json.loads(ready)["error"])
         return self._child
 
     def _ask(

@@ -6,7 +6,9 @@ The first shape in the table that recognises an outline decides; a Refusal decid
 from __future__ import annotations
 
 from etl.detect.format import Refusal
+from etl.detect.mapping import Mapping
 from etl.detect.outline import Outline
+from etl.errors import SettingsError
 from etl.shapes.alpaca import (
     prepare_alpaca,
     prepare_self_instruct,
@@ -27,6 +29,7 @@ from etl.shapes.many_answers import (
 )
 from etl.shapes.not_pairs import recognise_classification, recognise_not_pairs, recognise_two_of_a_kind
 from etl.shapes.options import prepare_options, recognise_options
+from etl.shapes.own import own_shapes
 from etl.shapes.preference import prepare_preference, recognise_preference
 from etl.shapes.table_questions import prepare_table_questions, recognise_table_questions
 from etl.shapes.transcript import prepare_transcript, recognise_transcript
@@ -55,16 +58,21 @@ SHAPES: tuple[Shape, ...] = (
 )
 _BY_NAME = {shape.name: shape for shape in SHAPES}
 
-__all__ = ["SHAPES", "Match", "Shape", "recognise", "shape_named"]
+__all__ = ["SHAPES", "Mapping", "Match", "Outline", "Refusal", "Shape", "recognise", "shape_named"]
 
 
 def recognise(outline: Outline) -> Match | Refusal | None:
-    """What these records are: a Match, a Refusal with the reason, or None when no rule has an opinion."""
+    """What these records are: a Match, a Refusal with the reason, or None when no rule has an opinion. Shapes that the
+    user installed are asked first."""
     if outline.rows == 0:
         return None
-    return next((found for shape in SHAPES if (found := shape.recognise(outline)) is not None), None)
+    every = (*own_shapes(), *SHAPES)
+    return next((found for shape in every if (found := shape.recognise(outline)) is not None), None)
 
 
 def shape_named(name: str) -> Shape:
-    """The shape that a Match names."""
-    return _BY_NAME[name]
+    """The shape that a Match names. Raises `SettingsError` for a name that no shape has."""
+    found = next((shape for shape in own_shapes() if shape.name == name), None) or _BY_NAME.get(name)
+    if found is None:
+        raise SettingsError(f"a shape plug-in gave a Match for {name!r}, but no shape is called so")
+    return found
