@@ -18,7 +18,8 @@ def within(labels: NDArray[np.integer], fresh: NDArray[np.bool_]) -> Iterator[tu
     `labels` are ascending; inside a run of equal ones the fresh positions come first, so each pair with a fresh side
     is given once.
     """
-    ends = np.searchsorted(labels, labels, side="right")
+    last = np.flatnonzero(np.concatenate([labels[1:] != labels[:-1], [True]])) + 1 if len(labels) else labels
+    ends = np.repeat(last, np.diff(last, prepend=0)).astype(np.int64)
     after = np.where(fresh, ends - np.arange(len(labels)) - 1, 0)
     for start, stop in parts(after):
         counts = after[start:stop]

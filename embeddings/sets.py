@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from etl.words import words
 
 CROWDED = 16  # pairs a set from which on a table beats sorting
+MANY = 1000  # and so many pairs
 CHUNK = 1 << 18  # elements compared at once: their keys fit the cache, where sorting is three times faster
 
 
@@ -28,7 +29,7 @@ class Sets:
     values: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, owners: NDArray[np.int64], elements: NDArray[np.uint32], *, count: int) -> Sets:
+    def of(cls, owners: NDArray[np.integer], elements: NDArray[np.uint32], *, count: int) -> Sets:
         """`count` sets from (owner, element) rows, repeated or not."""
         packed = (owners.astype(np.uint64) << np.uint64(32)) | elements
         packed.sort()
@@ -36,19 +37,28 @@ class Sets:
         sizes = np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=count)
         return cls(np.concatenate([[0], np.cumsum(sizes)]), packed.astype(np.uint32))
 
+    @classmethod
+    def empty(cls, count: int) -> Sets:
+        """`count` sets without elements."""
+        return cls(np.zeros(count + 1, np.int64), np.zeros(0, np.uint32))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sets]) -> Sets:
+        """The sets of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        ends = np.cumsum([part.starts[-1] for part in parts])
+        starts = [part.starts[:-1] + end - part.starts[-1] for part, end in zip(parts, ends, strict=True)]
+        return cls(np.concatenate([*starts, ends[-1:]]), np.concatenate([part.values for part in parts]))
+
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """How many elements each set has."""
         return np.diff(self.starts)
 
-    @cached_property
-    def codes(self) -> NDArray[np.int64]:
-        """`values` renumbered 0, 1, 2 ..."""
-        return np.unique(self.values, return_inverse=True)[1]
-
     def jaccard(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
         """|i ∩ j| / |i ∪ j| of each pair of sets, 4 decimals; two empty sets give 0."""
-        crowded = len(i) >= CROWDED * max(1, len(np.unique(i)))
+        crowded = len(i) >= MANY and len(i) >= CROWDED * len(np.unique(i))
         shared = self._by_table(i, j) if crowded else self._by_sorting(i, j)
         union = self.sizes[i] + self.sizes[j] - shared
         similarity: NDArray[np.float64] = np.round(shared / np.maximum(union, 1), 4)
@@ -56,14 +66,19 @@ class Sets:
 
     def _by_table(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
         """Tick the elements of one set in a table and look all its partners up: many pairs a set."""
+        used, places = np.unique(np.concatenate([i, j]), return_inverse=True)
+        elements = self.values[self._places(used)]
+        codes = np.unique(elements, return_inverse=True)[1]
+        some = Sets(np.concatenate([[0], np.cumsum(self.sizes[used])]), elements)
+        first, second = places[: len(i)], places[len(i) :]
         shared = np.zeros(len(i), dtype=np.int64)
-        table = np.zeros(int(self.codes.max(initial=-1)) + 1, dtype=bool)
-        order = np.argsort(i, kind="stable")
-        for run in np.split(order, np.flatnonzero(np.diff(i[order])) + 1):
-            own = self.codes[self.starts[i[run[0]]] : self.starts[i[run[0]] + 1]]
+        table = np.zeros(int(codes.max(initial=-1)) + 1, dtype=bool)
+        order = np.argsort(first, kind="stable")
+        for run in np.split(order, np.flatnonzero(np.diff(first[order])) + 1):
+            own = codes[some.starts[first[run[0]]] : some.starts[first[run[0]] + 1]]
             table[own] = True
-            ticks = np.cumsum(table[self.codes[self._places(j[run])]])
-            ends = np.cumsum(self.sizes[j[run]])
+            ticks = np.cumsum(table[codes[some._places(second[run])]])
+            ends = np.cumsum(some.sizes[second[run]])
             shared[run] = np.diff(np.concatenate([[0], np.concatenate([[0], ticks])[ends]]))
             table[own] = False
         return shared

@@ -66,7 +66,9 @@ def test_long_texts_are_compared_by_words_and_none_falls_between_short_and_long(
 
 
 def test_scripts_without_spaces_are_compared_by_bigrams() -> None:
-    i, _, similarity = lexical.join(["高血压患者能吃党参吗？", "高血压病人能吃党参吗"], threshold=0.4)
+    i, _, similarity = lexical.join(
+        ["高血压患者每天能吃党参和黄芪吗？", "高血压病人每天能吃党参和黄芪吗"], threshold=0.5
+    )
     assert len(i) == 1
     assert similarity[0] < 1
 
@@ -132,6 +134,7 @@ def test_jaccard_of_sets_is_exact_by_table_and_by_sorting(texts: list[str], chun
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("embeddings.sets.CHUNK", chunk)
         patch.setattr("embeddings.sets.CROWDED", 100 if by_sorting else 1)
+        patch.setattr("embeddings.sets.MANY", 1)
         found = sets.jaccard(i, j).tolist()
     bags = [set(words(text)) for text in texts]
     expected = [round(len(bags[a] & bags[b]) / max(1, len(bags[a] | bags[b])), 4) for a, b in zip(i, j, strict=True)]

@@ -14,6 +14,7 @@ from embeddings import cosine, lexical
 from embeddings.chunks import Further
 from embeddings.cosine import Matches
 from embeddings.pairing import Indices, within
+from embeddings.shingles import Shingled
 
 ALONE = 64  # contexts with up to this many questions are compared whole, larger ones are searched
 
@@ -88,7 +89,7 @@ class LexicalFinder:
         """See `Finder`."""
         several = np.bincount(groups)[groups] > 1  # a question alone in its context has nobody to be like
         kept = np.flatnonzero(several)
-        sets = lexical.Shingled.of(self.texts["question"].gather(rows[kept]).to_list())
+        sets = Shingled.of(self.texts["question"].gather(rows[kept]).to_list())
         count = int(np.searchsorted(kept, fresh))
         for i, j, similarity in lexical.blocks(sets, fresh=count, threshold=threshold, groups=groups[kept]):
             yield kept[i], kept[j], similarity
@@ -96,7 +97,7 @@ class LexicalFinder:
     def answers(self, i: Indices, j: Indices) -> NDArray[np.float64]:
         """See `Finder`."""
         used, places = np.unique(np.concatenate([i, j]), return_inverse=True)
-        sets = lexical.Shingled.of(self.texts["answer"].gather(used).to_list())
+        sets = Shingled.of(self.texts["answer"].gather(used).to_list())
         return sets.similarities(places[: len(i)], places[len(i) :])
 
     def truncated(self, i: Indices, j: Indices) -> NDArray[np.bool_]:
