@@ -22,6 +22,7 @@ from etl.store import Store
 
 JOB = "embed"
 VERSION = 1
+UNITS_FETCHED = 64  # a million pairs: 31 looks at all texts instead of 1,954
 
 # sha256 in SQL gives what etl.keys.text_key gives: the store holds UTF-8 without lone surrogates
 LIVE_TEXTS = """
@@ -110,12 +111,17 @@ def embed(
     waiting = _pending_keys(store, encoder)
     total = waiting.height
     waiting = waiting.head(total if limit is None else limit)
+    first = fetched = 0
+    ready = waiting.clear()
     for number, start in enumerate(range(0, waiting.height, unit_texts), start=1):
-        part = waiting.slice(start, unit_texts).select("text_key").with_row_index("place")
-        texts = store.query(TEXTS_OF, wanted=part)
-        meter.spend("texts", texts.height)
-        rows = encoded(texts, encoder, recipe_digest=made.digest, batch_size=batch_size)
-        name = f"texts {number}: {part['text_key'][0]}"
+        if start >= fetched:  # finding texts by their keys hashes every text there is: not once a unit
+            several = waiting.slice(start, unit_texts * UNITS_FETCHED).select("text_key").with_row_index("place")
+            fetched, ready = start + several.height, store.query(TEXTS_OF, wanted=several)
+            first = start
+        part = ready.filter(pl.col("place").is_between(start - first, start - first + unit_texts, closed="left"))
+        meter.spend("texts", part.height)
+        rows = encoded(part, encoder, recipe_digest=made.digest, batch_size=batch_size)
+        name = f"texts {number}: {waiting['text_key'][start]}"
         with store.unit(JOB, name, recipe=made) as unit:
             written = unit.execute(INSERT_MISSING, new_rows=rows)
             unit.counts.update(texts=written, tokens=int(rows["tokens"].sum()), truncated=int(rows["truncated"].sum()))

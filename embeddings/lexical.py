@@ -121,6 +121,8 @@ def _runs(keys: NDArray[np.uint32], members: Indices, *, fresh: int) -> tuple[In
         table[own[:count] >> np.uint32(32 - FILTER_BITS)] = True
         meets = table[own >> np.uint32(32 - FILTER_BITS)]
         own, members = own[meets], members[meets]
+    if not len(members):
+        return members, own
     packed = (own.astype(np.uint64) << np.uint64(32)) | members.astype(np.uint64)
     packed.sort()
     codes = (packed >> np.uint64(32)).astype(np.uint32)

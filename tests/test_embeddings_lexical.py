@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from embeddings import lexical
+from embeddings import lexical, minhash
 from embeddings.link.rows import _overlaps
 from embeddings.sets import Sets, word_sets
 from etl.words import overlap, words
@@ -100,6 +100,37 @@ def test_what_is_found_does_not_depend_on_order_or_batches(data: st.DataObject) 
             parts.add((*sorted((here[i], here[j])), s))
     assert whole
     assert parts == whole
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_shuffling_change_nothing(threads: int) -> None:
+    rng = random.Random(4)
+    texts = sorted({changed(question, n % 5, rng) for question in QUESTIONS for n in range(60)})
+    expected = {(texts[i], texts[j], s) for i, j, s in found(lexical.join(texts, threshold=0.5, threads=1))}
+    rng.shuffle(texts)
+    matches = found(lexical.join(texts, threshold=0.5, threads=threads))
+    assert len(matches) == len(expected) > 100
+    assert {(*sorted((texts[i], texts[j])), s) for i, j, s in matches} == expected
+
+
+@pytest.mark.parametrize("similarity", [0.4, 0.5, 0.6, 0.7])
+def test_the_curve_says_how_many_are_found(similarity: float) -> None:
+    """Sets with exactly this similarity, found as often as promised, within three standard deviations."""
+    rng = np.random.default_rng(5)
+    count, size = 600, 160
+    shared = round(size * 2 * similarity / (1 + similarity))
+    rows = rng.integers(0, 2**32, size=(count, 2 * size - shared), dtype=np.uint64).astype(np.uint32)
+    sides = np.concatenate([rows[:, :size], rows[:, size - shared :]])
+    sets = Sets.of(np.repeat(np.arange(2 * count), size), sides.ravel(), count=2 * count)
+    pairs = minhash.Sketches.of(sets, threads=1)
+    got = {
+        (int(i), int(j))
+        for part in lexical.candidates(pairs, fresh=2 * count, threshold=0.5)
+        for i, j in zip(*part, strict=True)
+    }
+    share = sum((n, n + count) in got for n in range(count)) / count
+    promised = minhash.curve(shared / (2 * size - shared), threshold=0.5)
+    assert abs(share - promised) < 3 * (promised * (1 - promised) / count) ** 0.5 + 0.01
 
 
 def test_groups_keep_apart_what_is_alike() -> None:
