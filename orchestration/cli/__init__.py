@@ -20,6 +20,7 @@ from orchestration.cli import (
     deliveries,
     detect,
     mapping,
+    migrating,
     notify,
     path,
     quotas,
@@ -57,7 +58,7 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, detect, store, decisions, quotas, sessions):
+for module in (path, migrating, detect, store, decisions, quotas, sessions):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(mapping.app, name="mapping")
