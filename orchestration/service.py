@@ -73,9 +73,8 @@ class Service:
         return "\n".join([
             "[Unit]",
             f"Description=Motherlode mines {folder}",
-            "# six failures within an hour, and it rests until it is started by hand",
-            "StartLimitIntervalSec=3600",
-            "StartLimitBurst=6",
+            "# a full disk or a held store may last: tried again for ever, see RestartSec",
+            "StartLimitIntervalSec=0",
             "",
             "[Service]",
             "Type=exec",
@@ -90,7 +89,7 @@ class Service:
             f"TimeoutStopSec={STOP_S}",
             "SuccessExitStatus=130",
             "Restart=on-failure",
-            "RestartSec=60",
+            "RestartSec=300",
             "",
             "[Install]",
             f"WantedBy={'default.target' if user else 'multi-user.target'}",
@@ -129,8 +128,8 @@ class Service:
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
     <Priority>7</Priority>
     <RestartOnFailure>
-      <Interval>PT1M</Interval>
-      <Count>100</Count>
+      <Interval>PT5M</Interval>
+      <Count>999</Count>
     </RestartOnFailure>
   </Settings>
   <Actions Context="Author">

@@ -120,9 +120,15 @@ class Watch:
         return [_ends("SESSIONS", f"{total:,} so far", width), *_columns(rows, width)]
 
     def _notices(self, now: datetime, width: int) -> list[str]:
-        events = [e for e in self.control.events(event=NOTICE) if LEVELS.index(e["detail"].get("level", "warning")) > 0]
-        rows = [[_span(max(0.0, (now - moment(e["at"])).total_seconds())), e["detail"]["text"]] for e in events]
-        return ["NOTICES", *_columns(rows[: -NOTICES - 1 : -1], width)] if rows else []
+        found = self.control.rows(
+            """
+            SELECT at, json_extract(detail, '$.text') AS text FROM task_events
+            WHERE event = ? AND coalesce(json_extract(detail, '$.level'), '') <> ? ORDER BY id DESC LIMIT ?
+            """,
+            (NOTICE, LEVELS[0], NOTICES),
+        )
+        rows = [[_span(max(0.0, (now - moment(row["at"])).total_seconds())), row["text"]] for row in found]
+        return ["NOTICES", *_columns(rows, width)] if rows else []
 
 
 def _ends(left: str, right: str, width: int) -> str:

@@ -66,7 +66,7 @@ def test_the_windows_task_is_well_formed_and_keeps_its_paths_whole() -> None:
         "RegistrationInfo", "Triggers", "Principals", "Settings", "Actions",
     ]  # fmt: skip
     assert said("t:Triggers/t:BootTrigger/t:Enabled") == "true"
-    assert said("t:Settings/t:RestartOnFailure/t:Interval") == "PT1M"
+    assert said("t:Settings/t:RestartOnFailure/t:Interval") == "PT5M"
     assert said("t:Settings/t:ExecutionTimeLimit") == "PT0S"
     assert said("t:Principals/t:Principal/t:UserId") == r"PC\Ann"
     assert said("t:Actions/t:Exec/t:Command") == r"C:\Program Files\Python\python.exe"

@@ -209,6 +209,10 @@ def test_a_disk_that_fills_in_a_unit_saves_the_session_and_blames_no_task(contro
     found = tasks.fetch(control, "a")
     assert control.events(event="notice")[-1]["detail"]["text"] == "mining stopped: disk full"
     assert (found.status, found.errors, one.trouble) == ("ready", 0, "disk full: no room for motherlode.duckdb")
+    works.raising = [DiskFullError("no room for motherlode.duckdb")]
+    miner(control, works, clock).mine()
+    said = [event["detail"]["text"] for event in control.events(event="notice")]
+    assert said.count("mining stopped: disk full") == 1  # a service comes again every few minutes
     assert ends(miner(control, works, clock).mine()) == [("a", "done")]
 
 

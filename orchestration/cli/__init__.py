@@ -102,7 +102,8 @@ def run(arguments: Sequence[str]) -> int:
         return stop.exit_code
     except TyperException as error:
         told = error.format_message()  # a group without a command gives its help here
-        typer.echo(told if "Usage:" in told else f"etl: {told} ('etl COMMAND --help' shows usage)", err=True)
+        if told:
+            typer.echo(told if "Usage:" in told else f"etl: {told} ('etl COMMAND --help' shows usage)", err=True)
         return error.exit_code
     except MotherlodeError as error:
         typer.echo(f"etl: {error}", err=True)

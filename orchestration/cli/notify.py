@@ -12,11 +12,6 @@ from orchestration.cli.console import MENDABLE, state, table
 app = typer.Typer(no_args_is_help=True, help="Notices by mail, chat and the rest, through apprise.")
 
 
-@app.callback()
-def group() -> None:
-    """Notices by mail, chat and the rest, through apprise."""
-
-
 @app.command("test")
 def try_(
     context: typer.Context,

@@ -15,11 +15,6 @@ from orchestration.cli.console import state
 app = typer.Typer(no_args_is_help=True, help="Mining as a service of the system, that survives a reboot.")
 
 
-@app.callback()
-def group() -> None:
-    """Mining as a service of the system, that survives a reboot."""
-
-
 @app.command("print")
 def print_(
     context: typer.Context,
@@ -44,6 +39,8 @@ def print_(
     text, steps = service.text(kind), service.steps(kind)
     file = None
     if to is not None:
+        if to.exists() and not to.is_dir():
+            raise SettingsError(f"{to} is a file; --to takes a folder")
         file = to / service.file_name(kind)
         to.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encoded(kind, text))

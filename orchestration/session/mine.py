@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from etl.errors import DiskFullError, FencedOffError, HardStop, MotherlodeError, StoreError, StoreLockedError
@@ -27,7 +27,7 @@ from orchestration import tasks
 from orchestration.control import Claim, Control, holding, inputs, sessions
 from orchestration.control.claims import LEASE_S
 from orchestration.control.sessions import DIED
-from orchestration.control.standing import notice, shift_retries
+from orchestration.control.standing import NOTICE, notice, shift_retries
 from orchestration.control.store import moment
 from orchestration.control.task import COMPLETED, MANUAL, SKIPPED, Task, fetch
 from orchestration.logs import NoLog, SessionLog
@@ -110,9 +110,7 @@ class Miner:
             ending = self.run(started.session, started.task)
             if ending.stop:
                 self.trouble = ending.why
-                with suppress(MotherlodeError):  # no room for a notice either: the terminal has it
-                    told = f"mining stopped: {ending.reason.replace('_', ' ')}"
-                    notice(self.control, told, task=started.task.name, level="failure")
+                self._tell_of_trouble(ending, started.task)
             self.tell()
             if ending.stop:
                 break
@@ -207,6 +205,14 @@ class Miner:
             if "new" in progress.counts:
                 self._commit_if_due(session)
             self.look()
+
+    def _tell_of_trouble(self, ending: Ending, task: Task) -> None:
+        """Once in six hours: a service comes again every few minutes as long as it lasts."""
+        told, now = f"mining stopped: {ending.reason.replace('_', ' ')}", self.control.now()
+        with suppress(MotherlodeError):  # no room for a notice either: the terminal has it
+            before = [e for e in self.control.events(event=NOTICE) if e["detail"]["text"] == told]
+            if not before or abs(now - moment(before[-1]["at"])) > timedelta(hours=6):
+                notice(self.control, told, task=task.name, level="failure")
 
     def _commit_if_due(self, session: sessions.Session) -> None:
         """At its thresholds; a store that is busy is committed after the next unit."""
