@@ -237,3 +237,23 @@ def test_every_line_of_a_folder_fits_the_terminal(real_deliveries: Path) -> None
     found = list(reports([real_deliveries / "covid_qa_deepset", real_deliveries / "llama_factory"]))
     assert max(map(len, compact(found).splitlines())) <= 80
     assert all(max(map(len, show(one).splitlines())) <= 80 for one in found)
+
+
+def test_texts_cannot_steer_the_terminal_and_wide_letters_count_double(tmp_path: Path) -> None:
+    rows = [{"question": "Is \x1b[31mred\x07 it?", "answer": "高血压病人可以口服" * 20}]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    shown = show(report(path))
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    wide = [line for line in shown.splitlines() if "高" in line]
+    assert all(sum(2 if ord(c) > 0x2E80 else 1 for c in line) <= 80 for line in wide)
+
+
+def test_what_stands_around_the_records_is_shown_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    around = {"version": 3, "category": "trend", "qa_pairs": [{"question": "What?", "answer": "This.", "uid": 7}]}
+    path.write_text(json.dumps(around), encoding="utf-8")
+    found = report(path)
+    assert {row["field"]: row["name"] for row in found.fields}["category"] == "(around)"
+    assert [row["name"] for row in found.unused] == ["uid", "version"]

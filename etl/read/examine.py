@@ -6,6 +6,7 @@ workbooks, databases) is read whole. `looked_at` says how many bytes that were.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +17,7 @@ import polars as pl
 
 from etl.detect.container import container, utf16_without_bom
 from etl.detect.encoding import Text, decode
-from etl.detect.format import Refusal
+from etl.detect.format import MAPPING_CONFIDENCE, Format, Refusal
 from etl.detect.names import NAMES, plain
 from etl.detect.outline import Column
 from etl.errors import DeliveryError
@@ -29,8 +30,11 @@ from etl.read.salvaged import REASON
 
 SAMPLE_BYTES = 16 * MEGABYTE
 _PAIRS = 3
+_LOOKED_AT = 500  # pairs, for the names of what is kept as metadata
 _TEXTS = 40  # records whose texts are given along, for a similarity
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_BINARY = frozenset({"parquet", "arrow", "sqlite", "duckdb", "xlsx", "zip"})
+_AROUND = ("context", "indicator", "category", "sources")
 _CUT = ("the file ends here", "Unterminated")
 
 
@@ -110,13 +114,14 @@ def _without_cut(reading: Reading, *, salvage: bool) -> Reading:
 def _say(data: bytes, inside: str, reading: Reading, recognise: Recogniser) -> dict[str, Any]:
     made, refusal = reading.format, reading.refusal
     columns = {} if recognise.decided is None else recognise.decided.columns
+    encoding = _encoding(data, reading)
     return {
         "state": reading.state,
         "reason": refusal.reason if refusal else None,
         "evidence": refusal.evidence if refusal else None,
         "proposal": reading.unmapped,
         "container": _container(data, inside, reading),
-        "encoding": _encoding(data, reading),
+        "encoding": encoding,
         "shape": _shape(reading, recognise),
         "fields": _fields(reading),
         "columns": [_figures(column) for column in islice(columns.values(), 60)],
@@ -124,11 +129,9 @@ def _say(data: bytes, inside: str, reading: Reading, recognise: Recogniser) -> d
         "pairs": reading.candidates.height,
         "rejects": _rejects(reading.rejects),
         "samples": _samples(reading.candidates),
-        "unused": _unused(reading, columns),
+        "unused": _unused(reading),
         "salvaged": made.details.get("salvaged") if made else None,
-        "notes": [note for note in made.evidence if " by name" not in note and " by content" not in note]
-        if made
-        else [],
+        "notes": _notes(made, encoding),
         "texts": _texts(columns) if reading.state == "unmapped" else {},
     }
 
@@ -149,14 +152,16 @@ def _container(data: bytes, inside: str, reading: Reading) -> dict[str, Any]:
         )
     elif name.startswith("json"):
         said = "one JSON text, strictly as RFC 8259" if not reading.refusal else "begins like JSON"
+    elif name.partition(".")[0] in _BINARY or isinstance(container(data), Refusal):
+        said = f"begins with {data[:6]!r}"
     else:
-        said = f"begins with {data[:6]!r}" if not name.startswith("text") else "text, by its first bytes"
+        said = "text, by its first bytes" + ("" if name == "text" else f", in the form of {name}")
     return {"value": name, "confidence": sure, "evidence": said}
 
 
 def _kind(data: bytes) -> str:
     kind = container(data)
-    return kind if isinstance(kind, str) else "unknown"
+    return kind if isinstance(kind, str) else kind.reason
 
 
 def _encoding(data: bytes, reading: Reading) -> dict[str, Any]:
@@ -176,7 +181,8 @@ def _shape(reading: Reading, recognise: Recogniser) -> dict[str, Any]:
     made, outline = reading.format, recognise.decided
     if made is None or made.shape == "unknown":
         return {"value": "unknown", "confidence": 0.0, "evidence": "no known shape"}
-    said = [f"path {made.details['path']}"] if made.details.get("path") else []
+    path = made.details.get("path", "[]")
+    said = [f"records at {path}"] if path != "[]" else []
     if outline is not None:
         names = ", ".join(islice(outline.columns, 8)) + (" ..." if len(outline.columns) > 8 else "")
         said.append(f"{outline.rows:,} records looked at: {names}")
@@ -200,11 +206,16 @@ def _fields(reading: Reading) -> list[dict[str, Any]]:
             sure, said = 1.0, "a person said so"
         elif ours in content:
             sure, said = made.confidence, content[ours].partition("by content: ")[2]
-        elif trust is not None:
+        elif trust is not None and (trust >= MAPPING_CONFIDENCE or made.shape == "flat"):
             sure, said = trust, "by its name"
         else:
             sure, said = made.confidence, f"by the shape {made.shape}"
         rows.append({"field": ours, "name": theirs, "confidence": sure, "evidence": said})
+    for ours in _AROUND:
+        values = reading.candidates[ours].drop_nulls()
+        if ours not in made.mapping and (values.list.len().sum() if ours == "sources" else values.len()):
+            said = "taken from what stands around the records"
+            rows.append({"field": ours, "name": "(around)", "confidence": made.confidence, "evidence": said})
     return rows
 
 
@@ -239,19 +250,23 @@ def _samples(candidates: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _unused(reading: Reading, columns: Mapping[str, Column]) -> list[dict[str, str]]:
+def _notes(made: Format | None, encoding: dict[str, Any]) -> list[str]:
+    """Evidence that is not said elsewhere."""
+    notes = made.evidence if made is not None else ()
+    return [
+        note for note in notes if not any(said in note for said in (" by name", " by content", encoding["evidence"]))
+    ]
+
+
+def _unused(reading: Reading) -> list[dict[str, str]]:
     """What gives nothing to a pair itself: fields kept as metadata, sheets and tables without pairs."""
     made = reading.format
     if made is None or reading.refusal is not None:
         return []
-    also = [name for names in made.details.get("also", {}).values() for name in names]
-    used = {*made.mapping.values(), *also, made.details.get("label")}
-    inner = {name.partition(".")[0] for name in used if name and "." in name}
-    rows = [
-        {"name": name, "why": "kept as metadata"}
-        for name in columns
-        if name not in used and name not in inner and "." not in name
-    ]
+    kept: dict[str, None] = {}
+    for text in reading.candidates["metadata"].drop_nulls().head(_LOOKED_AT):
+        kept |= dict.fromkeys(json.loads(text))
+    rows = [{"name": name, "why": "kept as metadata"} for name in kept]
     for key, what in (("other_sheets", "sheet without pairs"), ("other_tables", "table without pairs")):
         rows += [{"name": name, "why": what} for name in made.details.get(key, [])]
     return rows

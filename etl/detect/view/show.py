@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 from etl.detect.view.reporting import Report
 
 WIDTH = 80
-_LABEL = 11
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a stranger's text must not steer the terminal
+_WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]")
+_LABEL = 12
+_VALUE = 16
+_FILLER = "\x00"  # stands behind a letter that takes two columns, while lines are folded
 _COLUMNS = 12
 
 
@@ -52,7 +57,8 @@ def _line(one: Report) -> str:
     figures = f"{one.pairs:>7,} {rejected:>7,}" if one.state == "accepted" else f"{'-':>7} {'-':>7}"
     start = f"{one.state:<9} {one.container.get('value', '-'):<9.9} {shape!s:<16.16} {figures}  "
     room = WIDTH - len(start)
-    return start + (one.path if len(one.path) <= room else "..." + one.path[3 - room :])
+    path = _CONTROL.sub("\ufffd", one.path)
+    return start + (path if len(path) <= room else "..." + path[3 - room :])
 
 
 def _headline(found: Report) -> str:
@@ -60,7 +66,7 @@ def _headline(found: Report) -> str:
     if found.sampled:
         size += f", judged by the first {_size(found.looked_at)} (--whole looks at all of it)"
     if found.state == "accepted":
-        share = f"{found.records:,} records give {found.pairs:,} pairs, {found.rejected:,} are rejected"
+        share = f"{found.records:,} records give {found.pairs:,} pairs, {found.rejected:,} rejected"
         salvaged = f"; salvaged up to byte {found.salvaged['from_byte']:,}" if found.salvaged else ""
         return f"accepted: {share}{salvaged} ({size})"
     if found.members:
@@ -73,17 +79,17 @@ def _decisions(found: Report) -> list[str]:
     for name in ("container", "encoding", "shape"):
         made: dict[str, Any] = getattr(found, name)
         sure = f"{made['confidence']:.2f}" if made["value"] != "unknown" else "   -"
-        lines += _wrapped(name, f"{made['value']:<12} {sure}  {made['evidence']}", indent=19)
+        lines += _wrapped(name, f"{made['value']:<{_VALUE}} {sure}  {made['evidence']}", indent=_VALUE + 7)
     for note in found.notes:
-        lines += _wrapped("", f"{'':<19}{note}", indent=19)
+        lines += _wrapped("", f"{'':<{_VALUE + 7}}{note}", indent=_VALUE + 7)
     return lines
 
 
 def _fields(found: Report) -> list[str]:
     lines: list[str] = []
     for row in found.fields:
-        text = f"{row['field']:<12} {row['confidence']:.2f}  {row['name']!r}, {row['evidence']}"
-        lines += _wrapped("" if lines else "mapping", text, indent=19)
+        text = f"{row['field']:<{_VALUE}} {row['confidence']:.2f}  {row['name']!r}, {row['evidence']}"
+        lines += _wrapped("" if lines else "mapping", text, indent=_VALUE + 7)
     if found.proposal:
         text = ", ".join(f"{ours} = {theirs!r}" for ours, theirs in found.proposal.items())
         lines += _wrapped("proposed", text)
@@ -143,11 +149,15 @@ def _next(found: Report) -> str:
 def _wrapped(label: str, text: str, *, indent: int = 0) -> list[str]:
     """A label and its text, folded at the right edge; what is folded stands `indent` further in."""
     start = f"{label:<{_LABEL}}" if label or indent else ""
-    clean = text if indent else " ".join(text.split())
+    clean = _CONTROL.sub("\ufffd", text if indent else " ".join(text.split()))
     folded = textwrap.wrap(
-        clean, WIDTH, initial_indent=start, subsequent_indent=" " * (len(start) + indent), break_on_hyphens=False
+        _WIDE.sub(rf"\g<0>{_FILLER}", clean),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * (len(start) + indent),
+        break_on_hyphens=False,
     )
-    return folded or [start.rstrip()]
+    return [line.replace(_FILLER, "") for line in folded] or [start.rstrip()]
 
 
 def _size(number: int) -> str:
@@ -155,5 +165,5 @@ def _size(number: int) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    flat = " ".join(text.split())
+    flat = _CONTROL.sub("\ufffd", " ".join(text.split()))
     return flat if len(flat) <= most else flat[: most - 1] + "…"
