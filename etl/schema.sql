@@ -185,6 +185,36 @@ CREATE TABLE overrides (
     note    VARCHAR
 );
 
+-- What people answered when thresholds were calibrated. Append-only: the newest row for (model, method, language, a, b)
+-- stands.
+CREATE TABLE calibration_answers (
+    id          BIGINT PRIMARY KEY,
+    model       VARCHAR NOT NULL,             -- digest of the vectors' recipe; 'words' where the method needs no model
+    method      VARCHAR NOT NULL,             -- cosine | lexical
+    language    VARCHAR NOT NULL,
+    a           VARCHAR NOT NULL,
+    b           VARCHAR NOT NULL,
+    similarity  DOUBLE NOT NULL,              -- of the side that is less alike
+    mergeable   BOOLEAN NOT NULL,             -- every other condition of a merge held
+    duplicate   BOOLEAN,                      -- NULL takes the former answer back
+    who         VARCHAR NOT NULL,
+    answered_at TIMESTAMP NOT NULL
+);
+
+-- The thresholds that such answers bore out. Append-only: the newest row for (model, method, language) stands, and a row
+-- without thresholds takes the one before it back.
+CREATE TABLE calibrations (
+    id        BIGINT PRIMARY KEY,
+    model     VARCHAR NOT NULL,
+    method    VARCHAR NOT NULL,
+    language  VARCHAR NOT NULL,
+    merge     DOUBLE,
+    review    DOUBLE,
+    evidence  JSON NOT NULL,                  -- wanted and shown precision, interval, counts, bands, source
+    who       VARCHAR NOT NULL,
+    fitted_at TIMESTAMP NOT NULL
+);
+
 -- What resolve makes of every link at or above the review threshold. a < b.
 CREATE TABLE verdicts (
     a        VARCHAR NOT NULL,

@@ -121,10 +121,15 @@ class Pipeline:
 
     @property
     def rules(self) -> dict[str, Any]:
-        """The settings of `resolve`, with the languages that the model declares."""
-        languages = self.linked[1]["languages"]
+        """The settings of `resolve`, with the languages that the model declares and what was calibrated for it."""
+        from orchestration import calibrating
+
+        recipe, sheet = self.linked
+        languages = sheet["languages"]
         settings = msgspec.structs.asdict(self.workspace.settings.resolve)
-        return settings | {"languages": None if languages is None else tuple(languages)}
+        settings |= {"languages": None if languages is None else tuple(languages)}
+        by_language = calibrating.thresholds(self.workspace, self.store, model=recipe)
+        return settings | ({"by_language": by_language} if by_language else {})
 
     @property
     def newest_manifest(self) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ HELP = {
 }
 CONFLICT_ONLY = "12b"
 TEXT_CHARS = 2_400
+COMPARED_TOKENS = 2_000
 _BOLD, _MARK, _SOFT, _END = "\x1b[1m", "\x1b[7m", "\x1b[2m", "\x1b[0m"
 
 
@@ -127,26 +128,37 @@ def why(item: Item) -> str:
 
 
 def _question(session: Session, item: Item, swapped: bool, *, colour: bool) -> str:
-    from quality.report.differences import differences
-
     first, second = session.sides(item)
     if swapped:
         first, second = second, first
-    rule = "─" * 72
-    lines = ["", rule, f"{item.kind}, {session.left} left: {why(item)}"]
-    sides = {}
-    for part in ("question", "answer"):
-        sides[part] = differences(_cut(first[part]), _cut(second[part]), most=2_000)
-    for number, (pair, role) in enumerate(((first, "stays"), (second, "would join it"))):
-        lines += ["", _soft(f"{number + 1}  {pair['key'][:10]} {role}; {_origin(pair)}", colour)]
-        if pair["context"]:
-            lines.append(_soft(f"context: {_cut(pair['context'], 300)}", colour))
-        lines.append(_bold(_marked(sides["question"][number], "+-"[number ^ 1], colour), colour))
-        lines.append(_marked(sides["answer"][number], "+-"[number ^ 1], colour))
+    roles = [f"{role}; {_origin(pair)}" for pair, role in ((first, "stays"), (second, "would join it"))]
+    lines = ["", "─" * 72, f"{item.kind}, {session.left} left: {why(item)}"]
+    lines.append(side_by_side(first, second, roles=roles, colour=colour))
     asked = "m merge  k keep both  c conflict  s swap  n skip  u undo  q quit"
     if item.kind == "conflict":
         asked = "1 first is right  2 second is right  b both are right  " + asked
     return "\n".join([*lines, "", asked])
+
+
+def side_by_side(
+    first: Mapping[str, Any], second: Mapping[str, Any], *, roles: Sequence[str] = ("", ""), colour: bool = False
+) -> str:
+    """Two pairs as text, one below the other, with what differs marked in both."""
+    from quality.report.differences import differences
+
+    sides = {
+        part: differences(_cut(first[part]), _cut(second[part]), most=COMPARED_TOKENS)
+        for part in ("question", "answer")
+    }
+    lines = []
+    for number, (pair, role) in enumerate(zip((first, second), roles, strict=True)):
+        lines += ["", _soft(f"{number + 1}  {pair['key'][:10]} {role}".rstrip(), colour)]
+        if pair["context"]:
+            lines.append(_soft(f"context: {_cut(pair['context'], 300)}", colour))
+        sign = "-+"[number]
+        lines.append(_bold(_marked(sides["question"][number], sign, colour), colour))
+        lines.append(_marked(sides["answer"][number], sign, colour))
+    return "\n".join(lines)
 
 
 def _origin(pair: dict[str, Any]) -> str:
@@ -186,7 +198,7 @@ def open_session(
     from etl.review import Session
     from etl.store import snapshot
 
-    with _existing(workspace) as store:
+    with existing(workspace) as store:
         session = Session.begin(store, who=who, kinds=kinds, rules=_rules(workspace, store), limit=limit)
         before = store.last_seq("override")
         try:
@@ -200,7 +212,7 @@ def open_queue(workspace: Workspace, *, kinds: Collection[str] = ("review",), li
     """The queue as it stands now."""
     from etl.review import queue
 
-    with _existing(workspace) as store:
+    with existing(workspace) as store:
         return queue(store, kinds=kinds, rules=_rules(workspace, store), limit=limit)
 
 
@@ -209,7 +221,7 @@ def undo(workspace: Workspace, number: int | None, *, who: str) -> Decision:
     from etl.review import newest, take_back
     from etl.store import snapshot
 
-    with _existing(workspace) as store:
+    with existing(workspace) as store:
         taken = take_back(store, newest(store, who=who) if number is None else number, who=who)
         snapshot.create(store)
     return taken
@@ -225,7 +237,8 @@ def told(session: Session) -> tuple[dict[str, Any], str]:
     return data, f"{count}, {session.left:,} left" + ("; 'etl run' brings decisions up to date" if made else "")
 
 
-def _existing(workspace: Workspace) -> Store:
+def existing(workspace: Workspace) -> Store:
+    """The store of a workspace, open for writing; raises `NotFoundError` rather than making one."""
     if not (workspace.root / FILE).exists():
         raise NotFoundError(f"no store at {workspace.root / FILE}: 'etl run' makes one")
     return workspace.store(write=True)

@@ -263,6 +263,14 @@ def load(path: Path) -> Settings:
     return settings
 
 
+def named(path: Path, section: str) -> frozenset[str]:
+    """The settings of a section that the file itself gives: they win over anything that is found out."""
+    if not path.exists():
+        return frozenset()
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get(section, {})
+    return frozenset(table) if isinstance(table, dict) else frozenset()
+
+
 def commented() -> str:
     """The text of an etl.toml with every setting at its default, each explained."""
     lines = [

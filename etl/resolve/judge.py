@@ -117,10 +117,10 @@ def _candidates(pairs: pl.DataFrame, links: pl.DataFrame, rules: Rules) -> pl.Da
         joined.with_columns(declared=declared)
         .with_columns(
             # a model says nothing about a language that it does not know: there the words must agree as well
-            alike_cosine=(_both("c", rules.review_cosine) & (pl.col("declared") | by_words)),
-            alike_lexical=_both("l", rules.review_lexical),
-            merge_cosine=_both("c", rules.merge_cosine),
-            merge_lexical=_both("l", rules.merge_lexical),
+            alike_cosine=(_both("c", _threshold(rules, "review_cosine")) & (pl.col("declared") | by_words)),
+            alike_lexical=_both("l", _threshold(rules, "review_lexical")),
+            merge_cosine=_both("c", _threshold(rules, "merge_cosine")),
+            merge_lexical=_both("l", _threshold(rules, "merge_lexical")),
             equal_question=pl.col("question_key_a") == pl.col("question_key_b"),
             equal_answer=pl.col("answer_key_a") == pl.col("answer_key_b"),
         )
@@ -135,7 +135,17 @@ def _candidates(pairs: pl.DataFrame, links: pl.DataFrame, rules: Rules) -> pl.Da
     )
 
 
-def _both(method: str, least: float) -> pl.Expr:
+def _threshold(rules: Rules, name: str) -> pl.Expr:
+    """A threshold, or what was calibrated for the language where both pairs are of one."""
+    value = pl.lit(getattr(rules, name))
+    for language, of, calibrated in rules.by_language:
+        if of == name:
+            both = (pl.col("language_a") == language) & (pl.col("language_b") == language)
+            value = pl.when(both).then(pl.lit(calibrated)).otherwise(value)
+    return value
+
+
+def _both(method: str, least: pl.Expr) -> pl.Expr:
     return ((pl.col(f"q{method}") >= least) & (pl.col(f"a{method}") >= least)).fill_null(value=False)
 
 

@@ -22,6 +22,7 @@ class Settings(TypedDict, total=False):
     review_lexical: float
     same_question: float
     answer_words: float
+    by_language: tuple[tuple[str, str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,36 @@ class Rules:
     review_lexical: float = 0.7
     same_question: float = 0.9
     answer_words: float = 0.8
+    # (language, name, value): a threshold that calibration found for pairs of one language
+    by_language: tuple[tuple[str, str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if name != "languages" and not 0.0 <= value <= 1.0:
+        fields = {name: value for name, value in asdict(self).items() if name not in ("languages", "by_language")}
+        for name, value in [*fields.items(), *((name, value) for _, name, value in self.by_language)]:
+            if not 0.0 <= value <= 1.0:
                 raise SettingsError(f"resolve: {name} is {value}; it must lie between 0 and 1")
-        if self.merge_cosine < self.review_cosine or self.merge_lexical < self.review_lexical:
-            raise SettingsError("resolve: a merge threshold lies below the review threshold of the same method")
+        for language in (None, *sorted({language for language, _, _ in self.by_language})):
+            for method in ("cosine", "lexical"):
+                if self.at(f"merge_{method}", language) < self.at(f"review_{method}", language):
+                    of = f" for {language}" if language else ""
+                    raise SettingsError(f"resolve: the merge threshold lies below the review threshold of {method}{of}")
+
+    def at(self, name: str, language: str | None) -> float:
+        """A threshold as it holds for pairs of this language; None: where none was calibrated."""
+        return next(
+            (value for own, of, value in self.by_language if (own, of) == (language, name)), getattr(self, name)
+        )
 
     @property
     def floor(self) -> float:
         """No link below this in question similarity can matter."""
-        return min(self.review_cosine, self.review_lexical, self.same_question)
+        calibrated = [value for _, name, value in self.by_language if name.startswith("review_")]
+        return min(self.review_cosine, self.review_lexical, self.same_question, *calibrated)
 
     def parameters(self) -> Mapping[str, Any]:
-        """For the recipe."""
-        return asdict(self) | {"languages": None if self.languages is None else sorted(self.languages)}
+        """For the recipe; `by_language` only where something was calibrated."""
+        told = asdict(self) | {"languages": None if self.languages is None else sorted(self.languages)}
+        del told["by_language"]
+        if self.by_language:
+            told |= {f"{name} ({language})": value for language, name, value in sorted(self.by_language)}
+        return told

@@ -44,8 +44,23 @@ MIGRATIONS: Sequence[Migration] = (
         )
         """,
     ),
+    Migration(
+        4,
+        "calibrated thresholds",
+        """
+        CREATE TABLE calibration_answers (
+            id BIGINT PRIMARY KEY, model VARCHAR NOT NULL, method VARCHAR NOT NULL, language VARCHAR NOT NULL,
+            a VARCHAR NOT NULL, b VARCHAR NOT NULL, similarity DOUBLE NOT NULL, mergeable BOOLEAN NOT NULL,
+            duplicate BOOLEAN, who VARCHAR NOT NULL, answered_at TIMESTAMP NOT NULL
+        );
+        CREATE TABLE calibrations (
+            id BIGINT PRIMARY KEY, model VARCHAR NOT NULL, method VARCHAR NOT NULL, language VARCHAR NOT NULL,
+            merge DOUBLE, review DOUBLE, evidence JSON NOT NULL, who VARCHAR NOT NULL, fitted_at TIMESTAMP NOT NULL
+        )
+        """,
+    ),
 )
-VERSION = 3
+VERSION = 4
 
 
 def create(con: duckdb.DuckDBPyConnection, *, at: datetime) -> None:

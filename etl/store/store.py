@@ -200,6 +200,11 @@ class Store:
             if self._file is not None:
                 ledger.write_mark(self.mark, ledger.Mark(entry.seq, entry.digest))
 
+    @property
+    def version(self) -> int:
+        """The schema version; a snapshot may be older than this code."""
+        return self.value("SELECT max(version) FROM schema_version")
+
     def last_seq(self, *jobs: str) -> int:
         """The newest ledger row of any of these jobs; 0 where none ran."""
         wanted = pl.DataFrame({"job": list(jobs)}, schema={"job": pl.String})

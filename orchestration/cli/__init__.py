@@ -16,6 +16,7 @@ from typer.exceptions import Exit, TyperException
 
 from etl.errors import MotherlodeError
 from orchestration.cli import (
+    calibration,
     decisions,
     deliveries,
     detect,
@@ -58,7 +59,7 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, migrating, detect, store, decisions, quotas, sessions):
+for module in (path, migrating, detect, store, decisions, quotas, sessions, calibration):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(mapping.app, name="mapping")
