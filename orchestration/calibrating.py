@@ -208,13 +208,13 @@ def shown(workspace: Workspace, store: Store, pipeline: Pipeline) -> list[dict[s
         used = row["model"] in (model, "words")
         for side in ("merge", "review"):
             name = f"{side}_{row['method']}"
-            state = "" if used else "; of another model, not used"
+            state = "" if used else "not used, another model: "
             if {f"merge_{row['method']}", f"review_{row['method']}"} & given:
-                state = "; etl.toml wins"
+                state = "not used, etl.toml wins: "
             rows.append({
                 "threshold": name, "language": row["language"], "value": row[side],
-                "from": f"calibration {row['id']} by {row['who']}: {evidence['right']} of {evidence['answers']} right, "
-                f"precision above {evidence['low']:.3f}{state}",
+                "from": f"{state}calibration {row['id']} by {row['who']}: {evidence['right']} of {evidence['answers']} right, "
+                f"precision above {evidence['low']:.3f}",
             })  # fmt: skip
     return rows
 

@@ -217,7 +217,7 @@ def test_the_command_asks_goes_on_stores_and_says_what_etl_toml_overrules(
         assert ("en", "merge_lexical", second["merge"]) in pipeline.rules["by_language"]
         assert pipeline.stage("resolve").pending().amount > 0
         assert not pipeline.stage("link").pending().amount
-    assert run(["run", "--model", "hash", "-q", "-w", root]) == 0
+    assert run(["run", str(workspace.root.parent / "in"), "--model", "hash", "-q", "-w", root]) == 0
     capsys.readouterr()
     settings_file = workspace.root / "etl.toml"
     settings_file.write_text("[resolve]\nmerge_lexical = 0.95\n", encoding="utf-8")
