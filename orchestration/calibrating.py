@@ -211,11 +211,9 @@ def shown(workspace: Workspace, store: Store, pipeline: Pipeline) -> list[dict[s
             state = "" if used else "not used, another model: "
             if {f"merge_{row['method']}", f"review_{row['method']}"} & given:
                 state = "not used, etl.toml wins: "
-            rows.append({
-                "threshold": name, "language": row["language"], "value": row[side],
-                "from": f"{state}calibration {row['id']} by {row['who']}: {evidence['right']} of {evidence['answers']} right, "
-                f"precision above {evidence['low']:.3f}",
-            })  # fmt: skip
+            told = f"{evidence['right']} of {evidence['answers']} right, precision above {evidence['low']:.3f}"
+            source = f"{state}calibration {row['id']} by {row['who']}: {told}"
+            rows.append({"threshold": name, "language": row["language"], "value": row[side], "from": source})
     return rows
 
 
