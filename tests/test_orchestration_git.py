@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import git, tasks
+from orchestration import git, session, tasks
 from orchestration.cli import run as etl
 from orchestration.control import Control
+from orchestration.quota import Quota
 from orchestration.secrets import Redactor
+from orchestration.session import commits
+from orchestration.session.wrap import commit_between
+from orchestration.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -230,6 +234,21 @@ def test_commits_come_at_thresholds_at_wraps_and_on_completion_and_milestones_ar
     assert {"motherlode/pairs-4", "motherlode/goal-5"} <= tags
     assert sum(tag.startswith("motherlode/task-") for tag in tags) == 2
     assert run(mined, "status", "--short", "--", "session_handoffs", "queue.json", "task_reports") == ""
+
+
+def test_where_nothing_can_be_committed_it_is_not_tried_after_each_unit(tmp_path: Path) -> None:
+    root = tmp_path / "nowhere"
+    assert etl(["init", "--quiet", str(root)]) == 0
+    with Control.open(root) as control:
+        tasks.add(control, tasks.Spec("hand"))
+        begun = session.start(control, Quota(control, ())).session
+        numbers = iter([5_000, 5_000, 300])
+        wrapping = session.Wrapping(control, Workspace.at(root), begun.name, query=lambda _: next(numbers))
+        reached = commits.Reached(pairs=5_000, kept=5_000, sessions=300)
+        settings = wrapping.workspace.settings.git
+        assert commits.due(control, settings, reached) == "5,000 new pairs"
+        assert "no git repository" in commit_between(wrapping, "5,000 new pairs")["why"]
+        assert commits.due(control, settings, reached) is None
 
 
 def test_work_by_hand_on_sessions_is_committed_each_ten(repository: Path) -> None:

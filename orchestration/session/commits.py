@@ -89,12 +89,16 @@ def make(
     if made.left_out:
         problem = f"left out, they hold secrets: {', '.join(made.left_out)}"
         notice(control, f"{len(made.left_out)} files were left out of a commit because they hold secrets", task=task)
-    reached = Reached.of(query) if made.commit else None
     if made.commit and made.why != "made before":
-        figures = {} if reached is None else {"pairs": reached.pairs, "sessions": reached.sessions}
-        figures["items"] = len(Work.of(sessions.get(control, session)).items)
-        control.event(COMMITTED, task, session=session, detail={"commit": made.commit, **figures})
+        remember(control, made.commit, session=session, task=task, reached=Reached.of(query))
     return {"commit": made.commit, "why": made.why, "problem": problem}
+
+
+def remember(control: Control, commit: str | None, *, session: str, task: str | None, reached: Reached | None) -> None:
+    """From here on the next commit is counted; with None where none could be made, so that it is not tried at once."""
+    figures = {} if reached is None else {"pairs": reached.pairs, "sessions": reached.sessions}
+    figures["items"] = len(Work.of(sessions.get(control, session)).items)
+    control.event(COMMITTED, task, session=session, detail={"commit": commit, **figures})
 
 
 def mark_milestones(

@@ -188,14 +188,24 @@ def record(wrapping: Wrapping, why: str, *, mark: str, subject: str | None = Non
 
 def commit_between(wrapping: Wrapping, why: str) -> Result:
     """A commit between two units, after a snapshot; what it could not do is no reason to stop."""
+    control, session = wrapping.control, wrapping.session
     if (no := git.why_not(wrapping.workspace.root)) and wrapping.workspace.settings.git.repository != "own":
+        _put_off(wrapping)
         return {"commit": None, "why": no}
     taken = snapshot(wrapping)
-    number = wrapping.control.value("SELECT count(*) FROM task_events WHERE event = ?", (commits.COMMITTED,)) + 1
-    subject = f"{wrapping.session.task}: {_at(wrapping)}, {why}"
+    number = control.value("SELECT count(*) FROM task_events WHERE event = ?", (commits.COMMITTED,)) + 1
+    subject = f"{session.task}: {_at(wrapping)}, {why}"
     made = record(wrapping, why, mark=f"Motherlode-Point: {wrapping.name}#{number}", subject=subject)
+    if made["commit"] is None:
+        _put_off(wrapping)
     wrapping.log.write("commit", session=wrapping.name, why=why, snapshot=taken["snapshot"], result=made)
     return made
+
+
+def _put_off(wrapping: Wrapping) -> None:
+    reached = commits.Reached.of(wrapping.query)
+    session = wrapping.session
+    commits.remember(wrapping.control, None, session=session.name, task=session.task, reached=reached)
 
 
 def commit_by_hand(wrapping: Wrapping) -> str | None:
