@@ -28,13 +28,13 @@ def list_(context: typer.Context) -> None:
     console = state(context)
     with console.workspace.store() as store:
         found = mappings.listed(store)
-    waiting = [row | {"delivery": row["delivery"][:12]} for row in found["waiting"]]
+    waiting = [row | {"delivery": row["delivery"][:12], "proposal": _said(row["proposal"])} for row in found["waiting"]]
+    given = [row | {"mapping": _said(row["mapping"]), "fields": ", ".join(row["fields"])} for row in found["mappings"]]
     parts = []
     if waiting:
         parts.append("waiting\n" + table(waiting, "delivery", "path", "sender", "proposal"))
     if found["mappings"]:
-        columns = ("id", "stands", "sender", "verdict", "mapping", "fields", "who", "decided_at")
-        parts.append("given\n" + table(found["mappings"], *columns))
+        parts.append("given\n" + table(given, "id", "stands", "sender", "verdict", "mapping", "fields", "who"))
     console.emit(found, "\n\n".join(parts) or "no file waits for a mapping, and none was given")
 
 
@@ -76,6 +76,10 @@ def withdraw(
 
     result = change(state(context).workspace, lambda store: mappings.withdraw(store, number, who=who, note=note))
     state(context).emit(result.data, f"{result.text}\n'etl run' applies it")
+
+
+def _said(mapping: dict[str, str]) -> str:
+    return " ".join(f"{ours}={theirs}" for ours, theirs in mapping.items())
 
 
 def _change(context: typer.Context, which: str, act: Callable[[Store], Outcome]) -> None:

@@ -71,7 +71,8 @@ def _headline(found: Report) -> str:
         return f"accepted: {share}{salvaged} ({size})"
     if found.members:
         return f"archive: {len(found.members)} files inside, each a delivery of its own ({size})"
-    return f"{found.state}: {found.reason} ({size}). {found.evidence or ''}"
+    reason = "waits for a mapping" if found.state == "unmapped" else found.reason
+    return f"{found.state}: {reason} ({size}). {found.evidence or ''}"
 
 
 def _decisions(found: Report) -> list[str]:
