@@ -84,6 +84,14 @@ class Pipeline:
         wanted = None if self.sessions is None else frozenset(session_numbers(self.sessions))
         return None if wanted is None else Sessions(wanted, self.store, self.reader, self.peeked)
 
+    @property
+    def aliases(self) -> dict[str, str]:
+        """What the settings say about names of indicators and categories."""
+        from etl.normalise.names import spoken
+
+        said = self.workspace.settings
+        return spoken(said.read.aliases | said.indicators.aliases, said.categories.synonyms, said.categories.paths)
+
     def reader(self) -> Reader:
         """A reader of deliveries under the limits of the settings."""
         from etl.read import Reader
@@ -177,7 +185,7 @@ class Pipeline:
 
         read, root = self.workspace.settings.read, self.workspace.root
         ours = [root / name for name in (*FOLDERS, "etl.toml") if name != "inbox"]
-        options: dict[str, Any] = {"root": root, "aliases": read.aliases, "mappings": read.mappings, "skip": ours}
+        options: dict[str, Any] = {"root": root, "aliases": self.aliases, "mappings": read.mappings, "skip": ours}
         options["choose"] = self.chosen and self.chosen.choose
         options["salvage"] = self.salvage
 

@@ -44,14 +44,32 @@ class Read(Section, frozen=True):
     memory_mb: Annotated[
         int, Meta(ge=256, description="memory the reader may use, in MiB (not enforced on Windows)")
     ] = 8192
-    aliases: Annotated[
-        dict[str, str], Meta(description='more names of indicators: {"RSI" = "Relative Strength Index"}')
-    ] = {}
+    aliases: Annotated[dict[str, str], Meta(description="the former place of [indicators] aliases; both are read")] = {}
     mappings: Annotated[
         dict[str, dict[str, str]],
         Meta(
             description='fields of files with unknown names: {"zai/*.csv" = {question = "frage", answer = "antwort"}}'
         ),
+    ] = {}
+
+
+class Indicators(Section, frozen=True):
+    """Names of indicators. A list of common ones is built in; a change reads the deliveries again, pairs follow."""
+
+    aliases: Annotated[
+        dict[str, str], Meta(description='another name = the one to show: {"RSI" = "Relative Strength Index"}')
+    ] = {}
+
+
+class Categories(Section, frozen=True):
+    """Names of categories. Case, spaces, hyphens and slashes never matter; a change reads the deliveries again."""
+
+    synonyms: Annotated[
+        dict[str, str], Meta(description='another name = the one to show: {"chain analytics" = "onchain"}')
+    ] = {}
+    paths: Annotated[
+        dict[str, str],
+        Meta(description='of records that give none, by the file: {"zai/institutional_*" = "institutional"}'),
     ] = {}
 
 
@@ -228,6 +246,8 @@ class Settings(Section, frozen=True):
 
     project: Project = Project()
     read: Read = Read()
+    indicators: Indicators = Indicators()
+    categories: Categories = Categories()
     embed: Embed = Embed()
     link: Link = Link()
     resolve: Resolve = Resolve()

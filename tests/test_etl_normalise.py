@@ -150,9 +150,13 @@ def test_the_users_aliases_stand_above_the_built_in_list() -> None:
 
 def test_missing_names_are_derived_from_the_path_and_marked() -> None:
     row = one({}, path="inbox/droid/momentum/session_101_rsi.json")
-    assert (row["indicator"], row["category"], row["derived"]) == ("RSI", "momentum", ["indicator", "category"])
+    assert (row["indicator"], row["category"], row["derived"]) == (
+        "RSI",
+        "momentum",
+        ["indicator:file_name", "category:folder"],
+    )
     row = one({"indicator": "MVRV"}, path="inbox/x.json")
-    assert (row["category"], row["derived"]) == ("onchain", ["category"])
+    assert (row["category"], row["derived"]) == ("onchain", ["category:indicator_list"])
     row = one({"category": "mine"}, path="inbox/droid/session_102_macd_stochastic.json")
     assert (row["indicator"], row["category"], row["derived"]) == (None, "mine", [])
 

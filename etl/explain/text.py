@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etl.explain.explanation import Explanation
+
+_WHERE = {
+    "": "what stands around the record",
+    "file_name": "the file's name",
+    "folder": "the folder's name",
+    "indicator_list": "the list of indicators",
+    "settings": "etl.toml",
+}
 
 
 def render(found: Explanation) -> str:
@@ -83,9 +91,18 @@ def _say_occurrence(row: Mapping[str, Any]) -> str:
         text += ", retracted"
     if row.get("mapping_id"):
         text += f", read with mapping {row['mapping_id']} by {row['mapping_by']}"
+    text += "".join(f", {said}" for said in _derivations(row["derived"]))
     if row["repairs"]:
         text += f", repaired: {', '.join(row['repairs'])}; before: {_short(row['raw'])}"
     return text
+
+
+def _derivations(marks: Sequence[str]) -> list[str]:
+    said = []
+    for mark in marks:
+        name, _, where = mark.partition(":")
+        said.append(f"{name} derived from {_WHERE.get(where, where)}")
+    return said
 
 
 def _say_reject(row: Mapping[str, Any]) -> str:

@@ -204,6 +204,7 @@ class _Desk:
         self.delivered, self._sighted, self.candidates = [], [], 0
 
     def _deliver(self, file: File, delivery: str) -> Delivered | None:
+        from etl.ingest.named import with_category_of_file
         from etl.read import Reading
 
         before = self._memory.deliveries.get(delivery)
@@ -219,6 +220,9 @@ class _Desk:
             if kept is not None:
                 mapping = kept.mapping
                 reading = named(self._attempt(file, delivery, mapping, salvage=salvage, early=early), kept)
+            if (about := with_category_of_file(reading, path)) is not reading:
+                reading = about
+                early.take(None)  # of the parts before the category was known
         except FileNotFoundError:
             return None
         except DeliveryError as error:

@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from etl.keys import pair_keys
-from etl.normalise import names
 from etl.normalise.names import Names
 from etl.normalise.repair import INVISIBLE, dirty, repair_text
 
@@ -58,7 +57,7 @@ def normalise(candidates: pl.DataFrame, *, aliases: Mapping[str, str] | None = N
     frame = frame.with_columns(_repaired_lists(candidates[name], changes) for name in LISTS)
     renamed = {
         "indicator": _renamed(frame["indicator"], known.indicator),
-        "category": _renamed(frame["category"], names.category),
+        "category": _renamed(frame["category"], known.category),
     }
     frame = _noted(frame, changes, renamed)
     frame = _derived(frame, known)
@@ -169,22 +168,27 @@ def _derived(frame: pl.DataFrame, known: Names) -> pl.DataFrame:
     if "path" in frame.columns:
         paths = frame["path"].drop_nulls().unique().to_list()
         said = {path: known.from_path(path) for path in paths}
-        for number, name in enumerate(("indicator", "category")):
-            table = {path: found[number] for path, found in said.items() if found[number] is not None}
-            frame = _filled(frame, name, "path", table)
+        for name in ("indicator", "category"):
+            for where in ("settings", "file_name", "folder"):
+                table = {path: found[name][0] for path, found in said.items() if found.get(name, ("", ""))[1] == where}
+                frame = _filled(frame, name, "path", table, where)
     indicators = frame["indicator"].drop_nulls().unique().to_list()
     listed = {name: group for name in indicators if (group := known.category_of(name)) is not None}
-    return _filled(frame, "category", "indicator", listed)
+    return _filled(frame, "category", "indicator", listed, "indicator_list")
 
 
-def _filled(frame: pl.DataFrame, name: str, source: str, table: Mapping[str, str | None]) -> pl.DataFrame:
+def _filled(frame: pl.DataFrame, name: str, source: str, table: Mapping[str, str | None], where: str) -> pl.DataFrame:
+    """Fill one column from another where it is empty; `derived` says so as `category:folder`."""
     if not table:
         return frame
     found = pl.col(source).replace_strict(table, default=None, return_dtype=pl.String)
     fill = pl.col(name).is_null() & found.is_not_null()
     return frame.with_columns(
         pl.when(fill).then(found).otherwise(pl.col(name)).alias(name),
-        pl.when(fill).then(pl.col("derived").list.concat(pl.lit([name]))).otherwise(pl.col("derived")).alias("derived"),
+        pl.when(fill)
+        .then(pl.col("derived").list.concat(pl.lit([f"{name}:{where}"])))
+        .otherwise(pl.col("derived"))
+        .alias("derived"),
     )
 
 
