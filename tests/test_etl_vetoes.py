@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.keys import part_key
-from etl.resolve import decide, numerals, plain, vetoes
+from etl.resolve import alike, decide, numerals, plain, vetoes
 from etl.resolve import matter as matter_module
 from etl.resolve.features import features
 from etl.resolve.lexicon import lexicon
@@ -199,7 +199,7 @@ def test_plain_rewordings_merge(a: str, b: str) -> None:
 
 EXAMPLES = [
     *(importlib.import_module(f"etl.resolve.vetoes.{found.name}") for found in pkgutil.iter_modules(vetoes.__path__)),
-    numerals, plain, matter_module,
+    alike, matter_module, numerals, plain,
 ]  # fmt: skip
 
 

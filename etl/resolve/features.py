@@ -30,6 +30,7 @@ MARKS = CURRENCIES | ENDS | {"%", "°"}
 _ARTICLES = frozenset({"the", "a", "an", "of", "and"})
 _NO_NAMES = _ARTICLES | MONTHS | WEEKDAYS
 _POLAR = frozenset({"yes", "no", "true", "false"})
+_EVERYDAY = frozenset({"tv", "url", "ok", "faq", "pdf", "id"})  # acronyms that name nothing
 _BACK = {"can't": "cannot", "won't": "not"}
 NAME_PHRASE_WORDS = 6  # an answer this short, all capitals at the start of its words, is a name as a whole
 
@@ -161,7 +162,7 @@ class Reader:
             if i in self.used or low in _POLAR or len(low) < 2 or (low in DOUBTFUL_MONTHS and self._beside_number(i)):
                 continue
             if 2 <= len(raw.removesuffix("'s")) <= 6 and raw.removesuffix("'s").isupper():
-                if not shouted:
+                if not shouted and low not in _EVERYDAY:
                     tickers.add(low)
                     self.places.append((i, f"name {low}"))
             elif low not in _NO_NAMES and (whole or (i and self.lows[i - 1] not in ENDS)) and low not in soft:

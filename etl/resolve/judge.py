@@ -14,9 +14,11 @@ import orjson
 import polars as pl
 
 from etl.keys import part_key
+from etl.resolve.alike import same_answer, same_but_for_fillers
 from etl.resolve.features import Features, features
 from etl.resolve.lexicon import lexicon, plain_words
 from etl.resolve.matter import matter, plain_matter, same_matter
+from etl.resolve.plain import plain_letters
 from etl.resolve.rules import VETO_LANGUAGES, Rules
 from etl.resolve.vetoes import CONTRADICTIONS, Evidence, first_veto, moved
 
@@ -160,12 +162,13 @@ class _Judge:
     def verdict(self, row: Mapping[str, Any]) -> Judged | None:
         """None where the two have nothing to do with each other after all."""
         question_veto, same_matter = self._compare_questions(row)
-        if row["alike"]:
+        equal = self._equal_answers(row)
+        if row["alike"] or equal:
             if question_veto is not None:
                 return Judged("review", f"review_{question_veto.kind}_veto", question_veto, "question")
             answer_veto = None if row["equal_answer"] else self._answer_veto(row)
             if answer_veto is None:
-                return self._merged(row, same_matter)
+                return self._merged(row, same_matter, equal=equal)
             if row["same"] and same_matter and (found := self._contradiction(row)) is not None:
                 return found
             return Judged("review", f"review_{answer_veto.kind}_veto", answer_veto, "answer")
@@ -174,6 +177,12 @@ class _Judge:
         if not same_matter:
             return Judged("variant", "variant_question_words")
         return self._contradiction(row) or Judged("variant", "variant_no_evidence")
+
+    def _equal_answers(self, row: Mapping[str, Any]) -> bool:
+        """Whether the answers are the same but for light words; where no word list applies, to the letter."""
+        if row["equal_answer"]:
+            return True
+        return row["same"] and self._word_lists_apply(row) and same_answer(*self._answers(row))
 
     def _answer_veto(self, row: Mapping[str, Any]) -> Evidence | None:
         a, b = self._answers(row)
@@ -188,9 +197,9 @@ class _Judge:
             return veto, False
         return None, same_matter(self._about(row["question_a"]), self._about(row["question_b"]), a.words | b.words)
 
-    def _merged(self, row: Mapping[str, Any], same_matter: bool) -> Judged:
-        """A merge, or a review that names the first condition that is missing."""
-        if not (row["merge_cosine"] or row["merge_lexical"]):
+    def _merged(self, row: Mapping[str, Any], same_matter: bool, *, equal: bool) -> Judged:
+        """A merge, or a review that names the first condition that is missing. `equal`: the answers are."""
+        if not (row["merge_cosine"] or row["merge_lexical"] or (equal and row["same"])):
             return Judged("review", "review_similarity")
         if not row["merge_lexical"]:
             if row["truncated"]:
@@ -200,9 +209,9 @@ class _Judge:
         if not self._word_lists_apply(row) and not self._very_same_words(row):
             return Judged("review", "review_language")
         a, b = self._answers(row)
-        if not same_matter and not self._asks_the_same(row, a, b):
+        if not same_matter and not self._asks_the_same(row, a, b) and not (equal and self._fillers_aside(row)):
             return Judged("review", "review_question_words")
-        if not row["equal_answer"] and _overlap(a, b) < self.rules.answer_words:
+        if not equal and _overlap(a, b) < self.rules.answer_words:
             return Judged("review", "review_answer_words")
         by_cosine = row["merge_cosine"] and row["declared"] and not row["truncated"]
         return Judged("merge", "merged_cosine" if by_cosine else "merged_lexical")
@@ -213,6 +222,11 @@ class _Judge:
             return False
         one, other = (plain_matter(self._about(row[f"question_{side}"])) for side in "ab")
         return one == other or (set(one) == set(other) and not _turns(row))
+
+    def _fillers_aside(self, row: Mapping[str, Any]) -> bool:
+        one, other = (row[f"question_{side}"] for side in "ab")
+        said = self._of(one).words | self._of(other).words
+        return self._word_lists_apply(row) and same_but_for_fillers(self._about(one), self._about(other), said)
 
     def _contradiction(self, row: Mapping[str, Any]) -> Judged | None:
         """A conflict with its typed evidence; a variant where a sender accepts both answers; None without evidence."""
@@ -255,8 +269,11 @@ class _Judge:
         return languages <= VETO_LANGUAGES | {"und"} and ascii_only
 
     def _very_same_words(self, row: Mapping[str, Any]) -> bool:
-        a, b = self._answers(row)
-        return a.lows == b.lows and self._of(row["question_a"]).lows == self._of(row["question_b"]).lows
+        return all(
+            self._of(row[f"{part}_a"]).lows == self._of(row[f"{part}_b"]).lows
+            or plain_words(plain_letters(row[f"{part}_a"])) == plain_words(plain_letters(row[f"{part}_b"]))
+            for part in ("question", "answer")
+        )
 
     def _answers(self, row: Mapping[str, Any]) -> tuple[Features, Features]:
         return self._of(row["answer_a"]), self._of(row["answer_b"])

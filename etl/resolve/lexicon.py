@@ -61,9 +61,20 @@ satoshi: sat sats satoshi satoshis
 gwei: gwei
 wei: wei
 byte: byte bytes
-kb: kb
-mb: mb
-gb: gb
+kb: kb kilobyte kilobytes
+mb: mb megabyte megabytes
+gb: gb gigabyte gigabytes
+tb: tb terabyte terabytes
+watt: watt watts
+kw: kw kilowatt kilowatts
+mw: mw megawatt megawatts
+gw: gw gigawatt gigawatts
+kwh: kwh
+mwh: mwh
+vbyte: vb vbyte vbytes
+th: terahash terahashes
+ph: petahash petahashes
+eh: exahash exahashes
 """
 UNITS = {
     name: line.partition(":")[0]
@@ -103,6 +114,8 @@ class Lexicon:
     telling: frozenset[str]  # every word that is a negation, a pole, a time frame, a month or a weekday
     soft: frozenset[str]
     directional: frozenset[str]
+    fillers: frozenset[str]
+    synonyms: dict[str, str]  # a word to the first of its class
     asking: dict[str, str]  # a word of asking to the first of its class; '' where it may be missing
 
 
@@ -140,5 +153,7 @@ def lexicon() -> Lexicon:
         | {name for name, unit in UNITS.items() if unit in FRAME_NOUNS},
         frozenset(data["soft"].split()),
         frozenset(data["directional"].split()),
+        frozenset(data["fillers"].split()),
+        {word: line.split()[0] for line in data["synonyms"] for word in line.split()},
         {word: "" if line[0] == "~" else line.split()[0] for line in data["asking"] for word in line.split()},
     )

@@ -7,7 +7,8 @@ from functools import cache, lru_cache
 
 from etl.resolve.features import MARKS, Reader
 from etl.resolve.lexicon import lexicon
-from etl.resolve.numerals import NUMBERS
+from etl.resolve.numerals import NUMBERS, ORDINALS
+from etl.resolve.quantities import Quantities
 
 _POLITE = re.compile(r"^\s*(?:please\s+)?(?:(?:can|could|would|will) (?:you|we)|do you know)\s+(?:please\s+)?", re.I)
 _SAME = {
@@ -15,6 +16,7 @@ _SAME = {
     "were": "was", "crypto": "cryptocurrency", "calculate": "compute", "calculated": "compute",
     "calculating": "compute",
 }  # fmt: skip
+_OF_TERMS = frozenset({"indicator", "indicators"})  # the RSI indicator is the RSI
 _NO_PLURAL = frozenset({"news", "gas", "always", "perhaps", "across", "less", "us", "his", "its", "this"})
 
 
@@ -57,23 +59,40 @@ def matter(question: str) -> tuple[str, ...]:
 
     >>> matter("Can you explain what the Relative Strength Index is?") == matter("What is RSI?")
     True
+    >>> matter("who won the 1st battle") == matter("who won the first battle")
+    True
+    >>> matter("What is a fee of $5?") == matter("What is a fee of 5 dollars?")
+    True
     >>> matter("who sings i will always love you") == matter("who wrote i will always love you")
     False
     """
     reader = Reader(_POLITE.sub("", question, count=1))
-    known = lexicon()
     terms = list(reader.terms())
-    firsts = dict(reader.places)
-    found = []
+    firsts, of_terms = dict(reader.places), set(reader.used)
+    numbers = Quantities(reader.raws, reader.lows, set(reader.used)).covered
+    found, behind = [], -1  # the last token of a number
     for i, low in enumerate(reader.lows):
+        if i <= behind:
+            continue
         if i in firsts:
             found.append(firsts[i])
-        elif i not in reader.used and low not in MARKS and low not in known.soft:
-            if terms and low in {"indicator", "indicators"} and (i - 1) in reader.used:
-                continue
-            value = NUMBERS.get(low)
-            found.append(str(value) if value is not None else stem(_SAME.get(low, low)))
+        elif i in numbers and i not in of_terms:
+            behind, number = numbers[i]
+            found.append(number)
+        elif i not in of_terms and not (terms and low in _OF_TERMS and (i - 1) in of_terms):
+            found += _content(low)
     return tuple(found)
+
+
+def _content(low: str) -> list[str]:
+    """What one word is about: nothing, or its stem."""
+    if low in MARKS or low in lexicon().soft:
+        return []
+    if low.endswith("n't") or low == "cannot":
+        return ["not"]
+    if low in NUMBERS:
+        return [str(NUMBERS[low])]
+    return [f"{ORDINALS[low]}th" if low in ORDINALS else stem(_SAME.get(low, low))]
 
 
 def same_matter(a: tuple[str, ...], b: tuple[str, ...], lows: frozenset[str]) -> bool:

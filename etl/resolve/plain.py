@@ -13,6 +13,8 @@ from etl.resolve.lexicon import listed
 from etl.resolve.numerals import ORDINALS, han
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": " ", "’": "'", "‘": "'", "ʼ": "'", "％": "%", "\u00ad": None})
+_A_NOT_A = re.compile(r"(能|会|是|可|有|要|该)[不没]\1")
+_PARTICLES = re.compile(r"[吗么呢啊吧呀]+(?=[\s?？!！。,，]|$)")
 _HAN_SIGNS = re.compile(r"[〇零一二两三四五六七八九十百千万亿]")
 
 _MONTHS = listed(
@@ -50,6 +52,20 @@ def plain(text: str) -> str:
     for pattern, put in _STEPS:
         text = pattern.sub(put, text)
     return text
+
+
+def plain_letters(text: str) -> str:
+    """A text without accents, 'can or cannot' questions in their short form: 能不能 is 能.
+
+    >>> plain_letters("En quelle année a-t-il été assassiné ?")
+    'En quelle annee a-t-il ete assassine ?'
+    >>> plain_letters("高血压能不能献血么？")
+    '高血压能献血？'
+    """
+    if text.isascii():
+        return text
+    letters = "".join(c for c in unicodedata.normalize("NFD", text) if not "\u0300" <= c <= "\u036f")
+    return _PARTICLES.sub("", _A_NOT_A.sub(r"\1", unicodedata.normalize("NFC", letters)))
 
 
 def _digit(char: str) -> str:

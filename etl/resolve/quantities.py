@@ -57,6 +57,7 @@ class Quantities:
         self.dates: Counter[str] = Counter()
         self.frames: set[str] = set()
         self.places: list[tuple[int, str]] = []
+        self.covered: dict[int, tuple[int, str]] = {}  # first token of a number -> its last one, and how it reads
         self._bare: tuple[int, str] | None = None  # the number before without a unit: where it ends, and its value
         behind = -1  # the last token that belongs to a number already read
         for i in [i for i, low in enumerate(lows) if low in _WORDS or low[0] in NUMBER_STARTS]:
@@ -73,11 +74,11 @@ class Quantities:
         if i in self.used:
             return i
         if low in TENS and self._at(i + 1) in ORDINALS and ORDINALS[self._at(i + 1)] < 10:
-            self._count(i, f"{TENS[low] + ORDINALS[self._at(i + 1)]}th")
+            self._count(i, f"{TENS[low] + ORDINALS[self._at(i + 1)]}th", i + 1)
             return i + 1
         if low in NUMBERS:
             if low in SMALL and FRACTIONS.get(self._at(i + 1), 2) > 2 and self._at(i + 2) == "of":
-                self._count(i, f"{SMALL[low]}/{FRACTIONS[self._at(i + 1)]}")
+                self._count(i, f"{SMALL[low]}/{FRACTIONS[self._at(i + 1)]}", i + 1)
                 return i + 1
             value, last = written(self.lows, i)
             return self._number(i, last, value, written=True)
@@ -90,10 +91,12 @@ class Quantities:
     def _number(self, start: int, last: int, value: str, *, written: bool) -> int:
         """Note the number of tokens start to last; returns the last token that belongs to it."""
         after = self._at(last + 1)
+        first = start
         if self._at(start - 1) in ("minus", "negative"):
+            first = start - 1
             value = value.removeprefix("-") if value.startswith("-") else f"-{value}"
         if after in ORDINAL_ENDINGS:
-            self._count(start, f"{value}th")
+            self._count(start, f"{value}th", last + 1)
             self.used.add(last + 1)
             return last + 1
         grown = False
@@ -109,7 +112,10 @@ class Quantities:
             self.places.append((start, f"number {value}"))
         else:
             self._count(start, value)
-        bound = self._bound(start, last + 1 if unit and UNITS.get(after) else last)
+        end = last + 1 if unit and UNITS.get(after) else last
+        if value != "1" or not written or unit:
+            self.covered[first] = (end, f"{value} {unit}" if unit else value)
+        bound = self._bound(start, end)
         if bound:
             self.bounds[f"{bound} {value}"] += 1
         return last
@@ -144,6 +150,7 @@ class Quantities:
     def _at(self, i: int) -> str:
         return self.lows[i] if 0 <= i < len(self.lows) else ""
 
-    def _count(self, i: int, value: str) -> None:
+    def _count(self, i: int, value: str, last: int | None = None) -> None:
         self.numbers[value] += 1
         self.places.append((i, f"number {value}"))
+        self.covered[i] = (i if last is None else last, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.resolve.features import Features
+from etl.resolve.plain import plain_letters
 from etl.resolve.vetoes.evidence import SPANS, Evidence, spans
 
 
@@ -22,8 +23,11 @@ def names(a: Features, b: Features) -> Evidence | None:
 
 
 def _written(name: str, words: frozenset[str]) -> bool:
-    """Whether a name stands among the words, an s at its end more or less."""
-    return name in words or f"{name}s" in words or (name.endswith("s") and name[:-1] in words)
+    """Whether a name stands among the words, an s at its end or accents more or less."""
+    if name in words or f"{name}s" in words or (name.endswith("s") and name[:-1] in words):
+        return True
+    plain = plain_letters(name)
+    return any(plain == plain_letters(word) for word in words if word[0] == name[0])
 
 
 def symbols(a: Features, b: Features) -> Evidence | None:
