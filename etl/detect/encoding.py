@@ -6,6 +6,7 @@ Byte order mark first, then strict UTF-8, then line by line where a UTF-8 file h
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ _UTF8_LINES = 0.5
 # Below this chardet names rare code pages for short Western texts; windows-1252 is then the best guess.
 _SURE = 0.2
 _SAMPLE_BYTES = 1_000_000
+_SIGNS = re.compile(r"(?<=[^\W\d_])[³¹¿¼¾±¶£¥]")
+_LATIN2 = re.compile(r"(?<=[^\W\d_])[±¶]|(?<=[a-zóęćńł])Ľ")
+_SIGNS_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,18 @@ def decode(data: bytes) -> Text | Refusal:
         return _not_utf8(data, error)
     if b"\x00" in data and (order := utf16_without_bom(data[:65536])):
         return _by_mark(data, order, order)
-    return Text(data, "utf-8", 1.0)
+    return _escaped(data) or Text(data, "utf-8", 1.0)
+
+
+def _escaped(data: bytes) -> Text | None:
+    """ISO-2022-JP is ASCII to the eye: escapes switch to two-byte characters and back."""
+    if b"\x1b$" not in data or not data.isascii():
+        return None
+    try:
+        text = data.decode("iso2022_jp_2")
+    except UnicodeDecodeError:
+        return None
+    return Text(text.encode("utf-8"), "iso-2022-jp", 0.9, ("escapes switch to Japanese characters",))
 
 
 def _by_mark(rest: bytes, name: str, codec: str) -> Text | Refusal:
@@ -118,5 +133,18 @@ def _guess(data: bytes) -> tuple[str, float]:
             data.decode("windows-1252")
         except UnicodeDecodeError:
             return (name if name not in ("ascii", "utf-8") else "latin-1"), confidence
-        name = "windows-1252"
+        name = _western(sample, name)
     return name, confidence
+
+
+def _western(sample: bytes, guess: str) -> str:
+    """The likeliest code page where chardet is not sure: windows-1252, unless it puts signs into many words, as it does
+    with Polish, or chardet thinks of Turkish, whose code page is the same but for six letters."""
+    if guess == "windows-1250" and _share(_SIGNS, sample.decode("windows-1252", "replace")) >= _SIGNS_SHARE:
+        return "iso8859-2" if _share(_LATIN2, sample.decode("windows-1250", "replace")) >= _SIGNS_SHARE else guess
+    return guess if guess == "windows-1254" else "windows-1252"
+
+
+def _share(pattern: re.Pattern[str], text: str) -> float:
+    """Matches for each character beyond ASCII."""
+    return len(pattern.findall(text)) / max(sum(not character.isascii() for character in text), 1)

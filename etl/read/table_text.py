@@ -26,7 +26,7 @@ def read_table(text: Text, recognise: Recogniser, limits: Limits) -> Reading:
         return form
     found = table(decoded)
     if found is None:
-        refused = Format("text", text.encoding, "unknown", {}, text.confidence)
+        refused = Format("text", text.encoding, "unknown", {}, text.confidence, text.evidence)
         return read_form(LATE, decoded, text, recognise, limits) or Reading.of(late_form(decoded), refused)
     container = "tsv" if found.delimiter == "\t" else "csv"
     known = Format(container, text.encoding, "unknown", {}, text.confidence, text.evidence + found.evidence)
