@@ -2,7 +2,7 @@
 
 | rule | what it mends |
 |---|---|
-| mojibake | UTF-8 once decoded as a single-byte code page, and Windows-1252 punctuation left as C1 controls, U+0085 too |
+| mojibake | UTF-8 once decoded as a single-byte page, and Windows-1252 punctuation left as C1 controls (U+0085 too) |
 | surrogate | half of a surrogate pair becomes U+FFFD |
 | line_break | CRLF, CR, vertical tab, form feed, U+0085, U+2028 and U+2029 become LF |
 | control | NUL and the other C0 and C1 controls but tab and LF go |
