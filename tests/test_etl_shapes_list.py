@@ -309,6 +309,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "rows of ids only": (b"question_id,answer_id\n" + b"".join(b"%d,%d\n" % (i, i + 7) for i in MANY), "tabular"),
     "questions only": (j([{"id": i, "question": f"What is {i}?"} for i in MANY]), "questions_only"),
     "answers only": (j([{"id": i, "answer": f"It is {i}."} for i in MANY]), "answers_only"),
+    "questions whose answers are in another file": (
+        j([{"question_id": i, "question": f"What is {i}?"} for i in MANY]),
+        "half_of_a_pair_of_files",
+    ),
+    "answers whose questions are in another file": (
+        b"answer_id,question_id,answer\n" + b"".join(b"%d,%d,It is so.\n" % (i, i + 7) for i in MANY),
+        "half_of_a_pair_of_files",
+    ),
     "predictions keyed by id": (j({f"{i:032x}": f"span {i}" for i in MANY}), "predictions"),
     "a plain corpus": (("Words of running text, many of them. " * 5 + "\n").encode() * 9, "plain_text"),
     "documents": (j([{"doc_id": i, "doc": "A whole paper. " * 50} for i in MANY]), "documents"),

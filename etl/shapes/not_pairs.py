@@ -17,6 +17,7 @@ _NEUTRAL = frozenset({"col", "field", "f", "c", "x", "var", "value", "feature", 
 _ASKS = 0.5  # share of texts of which both columns must have more to be questions side by side
 _LABELS = frozenset({"label", "labels", "intent", "category", "class", "target", "tag", "topic", "type", "sentiment"})
 _DOCUMENTS = frozenset({"doc", "document", "documents", "article", "articles", "abstract", "page"})
+_QUESTION_IDS = ("questionid", "qid", "questionno", "questionnumber", "questionindex", "questionkey")
 _PREDICTIONS = ("prediction", "predicted", "predictions", "predictedanswer", "modeloutput", "hypothesis")
 
 
@@ -65,6 +66,11 @@ def _one_side_only(outline: Outline) -> Refusal | None:
     questions = [name for worth, name in known("question", outline.columns) if worth >= 0.8]
     questions = [name for name in questions if not outline.columns[name].holds_objects]
     answers = [name for worth, name in known("answer", outline.columns) if worth >= 0.8]
+    key = outline.find(*_QUESTION_IDS)
+    if key is not None and bool(questions) != bool(answers) and key.name not in (*questions, *answers):
+        name, other = (questions[0], "answers") if questions else (answers[0], "questions")
+        evidence = f"{name!r} without {other}, which are in another file, numbered by {key.name!r}; send both as one"
+        return Refusal("half_of_a_pair_of_files", evidence)
     if questions and not answers:
         return Refusal("questions_only", f"{questions[0]!r}, but nothing that looks like an answer")
     if answers and not questions:
