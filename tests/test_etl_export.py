@@ -195,6 +195,11 @@ def test_merged_groups_and_contradictions_are_told_with_their_evidence(filled: A
     member = groups[0]["members"][0]
     assert member["evidence"] == {"n": 123456789012345678901234}
     assert (member["links"][0]["method"], member["links"][0]["question_similarity"]) == ("cosine", 0.97)
+    assert set(member) >= {"key", "question", "answer", "decision", "method", "reason"}
+    assert (member["question_similarity"], member["answer_similarity"]) == (
+        (0.97, member["links"][0]["answer_similarity"]) if member["method"] == "cosine" else (None, None)
+    )
+    assert groups[0]["size"] == 2
     (line,) = (folder / "contradictions.jsonl").read_text(encoding="utf-8").splitlines()
     fact = json.loads(line)
     assert {fact["a"]["key"], fact["b"]["key"]} == {keys[3], keys[4]}

@@ -16,6 +16,7 @@ from quality.assess import assess
 from quality.audit import audit, figures
 from quality.report import HTML, JSON, observations, page, pending, report
 from quality.report.differences import differences
+from quality.report.job import PICTURES
 from quality.report.observations import plural, share
 
 SECRET = "AKIA" + "QX7T2MLWZ9PB4RVN"
@@ -171,7 +172,7 @@ def test_a_failure_leaves_the_former_report_and_the_next_run_makes_it(
     with pytest.raises(ZeroDivisionError):
         drain(report(full, tmp_path, meter=Tally()))
     assert (tmp_path / HTML).read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([HTML, JSON])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([HTML, JSON, PICTURES])
     monkeypatch.undo()
     assert drain(report(full, tmp_path, meter=Tally()))["reports"] == 1
 
@@ -231,3 +232,39 @@ def test_a_changed_number_is_what_is_marked() -> None:
     left, right = differences("RSI uses 14 days by default.", "RSI uses 9 days by default.")
     assert [text for text, differs in left if differs] == ["14"]
     assert [text for text, differs in right if differs] == ["9"]
+
+
+def test_the_pictures_show_verdicts_by_similarity_and_the_largest_group_and_stand_as_files(tmp_path: Path) -> None:
+    from quality.report.alike import alike_charts
+    from quality.report.charts import svg
+
+    bars = [{"method": "cosine", "verdict": v, "low": 0.9, "links": n} for v, n in (("merge", 3), ("review", 5))]
+    matrix = [{"a": i, "b": j, "similarity": None if {i, j} == {1, 2} else 1.0 - 0.05 * abs(i - j)}
+              for i in range(3) for j in range(3)]  # fmt: skip
+    group = {
+        "survivor": "k",
+        "size": 9,
+        "keys": list("kab"),
+        "questions": ["<b>What", "What is", "Why"],
+        "matrix": matrix,
+    }
+    figures = {
+        "similarities": {"step": 0.02, "bars": bars, "thresholds": {"merge_cosine": 0.9, "review_cosine": 0.85}},
+        "groups": [group],
+    }
+    drawn = {name: svg(chart, name=name) for name, chart in alike_charts(figures).items() if chart is not None}
+    assert set(drawn) == {"verdicts_cosine", "group_1"}
+    assert "merge 0.9" in drawn["verdicts_cosine"]
+    assert "review 0.85" in drawn["verdicts_cosine"]
+    assert "9 pairs, 3 shown" in drawn["group_1"]
+    assert drawn["group_1"].count(">0.95<") == 2
+    assert "<b>" not in drawn["group_1"]
+
+
+def test_pictures_lie_beside_the_report_and_old_ones_go(full: Store, tmp_path: Path) -> None:
+    (tmp_path / PICTURES).mkdir()
+    (tmp_path / PICTURES / "group_9.svg").write_text("old", encoding="utf-8")
+    drain(report(full, tmp_path, meter=Tally()))
+    names = {path.stem for path in (tmp_path / PICTURES).iterdir()}
+    assert "grades" in names
+    assert "group_9" not in names

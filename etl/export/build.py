@@ -22,6 +22,7 @@ from etl.store import Store
 Vectors = npt.NDArray[np.float32]
 WriteIndex = Callable[[Vectors, Path], None]
 
+METHODS = {"merged_cosine": "cosine", "merged_lexical": "lexical"}
 COLUMNS = (
     "key", "question", "answer", "context", "indicator", "category", "language", "grade", "score", "status", "flags",
     "sources", "licences", "phrasings", "alternatives", "occurrences", "group_id",
@@ -78,27 +79,36 @@ def rag_rows(harvest: Harvest) -> pl.DataFrame:
 
 
 def _merged_groups(harvest: Harvest) -> list[dict[str, Any]]:
-    """Every survivor with what was merged into it: why, and how alike they are by which method."""
+    """Every survivor with what was merged into it: by which method, how alike question and answer are, and why."""
     by_key = {k: list(g) for k, g in groupby(harvest.links.iter_rows(named=True), key=lambda link: link["key"])}
-    texts = dict(
-        harvest.rows.join(harvest.members, left_on="key", right_on="survivor", how="semi")[
-            "key", "question"
-        ].iter_rows()
-    )
+    survivors = harvest.rows.join(harvest.members, left_on="key", right_on="survivor", how="semi")
+    texts = {key: (question, answer) for key, question, answer in survivors["key", "question", "answer"].iter_rows()}
     found = []
     for survivor, members in groupby(harvest.members.iter_rows(named=True), key=lambda member: member["survivor"]):
-        listed = [
-            {
-                "key": member["key"],
-                "question": member["question"],
-                "reason": member["reason"],
-                "evidence": _json(member["evidence"]),
-                "links": [{k: v for k, v in link.items() if k != "key"} for link in by_key.get(member["key"], [])],
-            }
-            for member in members
-        ]
-        found.append({"survivor": survivor, "question": texts[survivor], "members": listed})
+        listed = [_member(member, by_key.get(member["key"], [])) for member in members]
+        question, answer = texts[survivor]
+        found.append(
+            {"survivor": survivor, "question": question, "answer": answer, "size": len(listed) + 1, "members": listed}
+        )
     return found
+
+
+def _member(member: dict[str, Any], links: list[dict[str, Any]]) -> dict[str, Any]:
+    """One merged pair. Similarities are those to the survivor by the method that decided; None where people did."""
+    method = METHODS.get(member["reason"], "person")
+    own = next((link for link in links if link["method"] == method), None)
+    return {
+        "key": member["key"],
+        "question": member["question"],
+        "answer": member["answer"],
+        "decision": "merged",
+        "method": method,
+        "question_similarity": None if own is None else own["question_similarity"],
+        "answer_similarity": None if own is None else own["answer_similarity"],
+        "reason": member["reason"],
+        "evidence": _json(member["evidence"]),
+        "links": [{k: v for k, v in link.items() if k != "key"} for link in links],
+    }
 
 
 def _contradictions(harvest: Harvest) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ _CANDIDATES = """
     ORDER BY p.key
 """
 _MEMBERS = """
-    SELECT d.key, d.survivor, p.question, p.phrasings, d.reason, d.evidence, g.grade, s.withheld,
+    SELECT d.key, d.survivor, p.question, p.answer, p.phrasings, d.reason, d.evidence, g.grade, s.withheld,
            coalesce(f.flags, []::VARCHAR[]) AS flags
     FROM decisions d
     JOIN pairs p USING (key)
@@ -99,7 +99,7 @@ def gather(store: Store, terms: Terms) -> Harvest:
     store_digest = digest_of([candidates, members, links, conflicts, *vectors.values()])
     return Harvest(
         rows=rows,
-        members=kept_members.select("key", "survivor", "question", "phrasings", "reason", "evidence"),
+        members=kept_members.select("key", "survivor", "question", "answer", "phrasings", "reason", "evidence"),
         links=links.join(kept_members, on="key", how="semi", maintain_order="left"),
         contradictions=both.sort("a", "b", "kind"),
         with_vectors={s: keys.join(rows, on="key", how="semi", maintain_order="left") for s, keys in vectors.items()},

@@ -14,6 +14,7 @@ import polars as pl
 from etl import Store
 from etl.counts import counts
 from quality.assess import RULES
+from quality.audit.alike import largest_groups, similarities
 from quality.audit.corpus import CORPUS_RULES
 from quality.audit.samples import samples, shown
 
@@ -60,6 +61,8 @@ def figures(store: Store, *, sample_size: int = 8) -> dict[str, Any]:
         "senders": _senders(store),
         "overlaps": _overlaps(store),
         "links": _links(store),
+        "similarities": similarities(store),
+        "groups": largest_groups(store),
         "verdicts": _rows(store, _VERDICTS),
         "conflict_kinds": _rows(store, _CONFLICT_KINDS),
         "not_read": _shown_columns(_rows(store, _NOT_READ), "path", "evidence"),

@@ -38,6 +38,8 @@ def _altair() -> Any:
 
 def charts(figures: Mapping[str, Any]) -> dict[str, str]:
     """Name to SVG, for those charts that have something to show."""
+    from quality.report.alike import alike_charts
+
     drawn = {
         "answer_words": _answer_words(figures),
         "grades": _grades(figures),
@@ -45,6 +47,7 @@ def charts(figures: Mapping[str, Any]) -> dict[str, str]:
         "flags": _flags(figures),
         "languages": _languages(figures),
         "links": _links(figures),
+        **alike_charts(figures),
     }
     return {name: svg(chart, name=name) for name, chart in drawn.items() if chart is not None}
 

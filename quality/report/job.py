@@ -10,11 +10,12 @@ from typing import Any
 from etl import Meter, Pending, Progress, Recipe, Store
 from etl.store.stale import why_stale
 from quality.audit.figures import as_json, figures
+from quality.report.charts import charts
 from quality.report.page import page
 
 JOB = "report"
-VERSION = 1
-HTML, JSON = "report.html", "quality_analysis_report.json"
+VERSION = 2
+HTML, JSON, PICTURES = "report.html", "quality_analysis_report.json", "pictures"
 AFTER = (
     "ingest", "delivery", "assess", "embed", "link", "override", "resolve", "audit", "split", "export",
 )  # fmt: skip
@@ -56,12 +57,24 @@ def report(
     told = found if release is None else found | {"release": dict(release)}
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / JSON, as_json(told))
+    _pictures(folder / PICTURES, found)
     _replace(folder / HTML, html)
     counts = {"reports": 1, "pairs": int(found["counts"]["pairs"])}
     if store.write:
         with store.unit(JOB, HTML, recipe=recipe(release=release)) as unit:
             unit.counts.update(counts)
     yield Progress(JOB, HTML, 1, 1, counts)
+
+
+def _pictures(folder: Path, found: Mapping[str, Any]) -> None:
+    """The pictures of the page as files by themselves; those of an earlier report that have no successor go."""
+    drawn = charts(found)
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.svg"):
+        if old.stem not in drawn:
+            old.unlink()
+    for name, text in drawn.items():
+        _replace(folder / f"{name}.svg", text)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -22,6 +22,12 @@ TITLES = {
     "flags": "What was found wrong",
     "languages": "Languages",
     "links": "How alike are the questions?",
+    "verdicts_cosine": "What was made of pairs alike by meaning",
+    "verdicts_lexical": "What was made of pairs alike by words",
+    "group_1": "The largest merged group",
+    "group_2": "The second largest",
+    "group_3": "The third largest",
+    "group_4": "The fourth largest",
 }
 _STATUSES = ("kept", "merged", "review", "withheld", "retracted", "undecided")
 
