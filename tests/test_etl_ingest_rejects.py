@@ -115,3 +115,27 @@ def test_retry_says_whose_file_is_gone(workspace: Workspace, capsys: pytest.Capt
     assert counts(workspace) == before
     assert run(["-w", str(workspace.root), "rejects", "retry", "--reason", "nonsense"]) == 1
     assert "there are: " in capsys.readouterr().err
+
+
+def test_a_corrected_file_replaces_its_former_version_and_can_be_taken_back(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace.inbox / "droid" / "list.json"
+    path.write_text(json.dumps([{"question": "What is RSI?", "answer": "A momentum oscillator from 0 to 100."}]))
+    data = command(workspace, capsys, "delivery", "replace", "inbox/droid/list.json", str(path))
+    assert (data["state"], data["left"], data["corrected"]) == ("retracted", 0, "inbox/droid/list.json")
+    with workspace.store() as store:
+        states = dict(store.query("SELECT delivery, state FROM deliveries WHERE path LIKE '%list.json'").iter_rows())
+    assert states == {data["delivery"]: "retracted", data["replaced_by"]: "accepted"}
+    assert command(workspace, capsys, "delivery", "restore", data["delivery"])["state"] == "accepted"
+
+
+def test_a_corrected_file_that_is_not_taken_in_replaces_nothing(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.json").write_text("[{")
+    for file in (tmp_path / "broken.json", workspace.inbox / "droid" / "list.json", tmp_path / "nowhere"):
+        assert run(["-w", str(workspace.root), "delivery", "replace", "inbox/droid/list.json", str(file)]) == 1
+        assert capsys.readouterr().err.strip().count("etl: ") == 1
+    with workspace.store(write=True) as store:
+        assert store.value("SELECT count(*) FROM deliveries WHERE state = 'retracted'") == 0

@@ -68,6 +68,21 @@ def restore(context: typer.Context, which: Which) -> None:
     _say(context, result, "restored")
 
 
+@app.command()
+def replace(
+    context: typer.Context,
+    former: Which,
+    corrected: Annotated[Path, typer.Argument(help="The corrected file; it may lie at the same path.")],
+) -> None:
+    """Read a corrected file and retract the delivery that it stands for; 'delivery restore' takes that back."""
+    from orchestration import mending
+
+    console = state(context)
+    with bars(console) as watcher:
+        result = mending.replace(console.workspace, former, corrected, watcher=watcher)
+    console.emit(result.data, result.text)
+
+
 @rejects.command("list")
 def rejected(
     context: typer.Context,
