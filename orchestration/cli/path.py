@@ -109,6 +109,8 @@ def ingest(
 ) -> None:
     """Read deliveries into the store."""
     options: dict[str, Any] = {"limit": limit, "sender": sender, "sessions": sessions, "salvage": salvage}
+    if (semantic or model) and not dry_run:
+        raise typer.BadParameter("--semantic and --model go with --dry-run")
     if dry_run:
         _foresee(state(context), paths or (), semantic=semantic, model=model, **options)
         return
