@@ -13,9 +13,8 @@ STEP = 0.02
 
 _BARS = f"""
     WITH told AS (
-        SELECT verdict, evidence,
-               CASE WHEN (evidence->'$.cosine') IS NOT NULL THEN 'cosine' ELSE 'lexical' END AS method
-        FROM verdicts WHERE (evidence->'$.cosine') IS NOT NULL OR (evidence->'$.lexical') IS NOT NULL
+        SELECT verdict, evidence, method FROM verdicts, (VALUES ('cosine'), ('lexical')) m(method)
+        WHERE (evidence->('$.' || method)) IS NOT NULL
     ), weaker AS (
         SELECT verdict, method,
                least((evidence->>('$.' || method || '.question'))::DOUBLE,
@@ -43,7 +42,7 @@ _AMONG = """
 
 
 def similarities(store: Store) -> dict[str, Any]:
-    """Bars (method, verdict, low, links) of the less alike side, and the thresholds that resolve used."""
+    """Bars (method, verdict, low, links) of the less alike side, a link of both methods in each; and the thresholds."""
     last = store.last_recipe("resolve")
     used = {} if last is None else {name: last[2][name] for name in MARKED if name in last[2]}
     return {"step": STEP, "bars": store.query(_BARS).to_dicts(), "thresholds": used}
