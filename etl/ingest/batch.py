@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from etl.errors import StoreError
 from etl.ingest.plan import DIED, Known
-from etl.ingest.settle import FULL, settle
+from etl.ingest.settle import FULL, in_pieces, settle
 from etl.ingest.walk import File
 from etl.normalise import Normalised, normalise
 from etl.recipe import Recipe
@@ -51,7 +51,8 @@ class Early:
             self.height, self.done = 0, []
             return
         self.height += part.height
-        self.done.append(normalise(_named(part, self.delivery, self.path), aliases=self.aliases))
+        normal = normalise(_named(part, self.delivery, self.path), aliases=self.aliases)
+        self.done.append(Normalised(_full(normal.candidates), normal.rejects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,13 @@ class Prepared:
         listed = list(delivered)
         if not listed:
             return cls([], FULL.to_frame(), _REJECT.to_frame())
-        done = [part for item in listed if item.early and not item.reading.refusal for part in item.early.done]
+        done = [part for item in listed if item.early for part in item.early.done]
         rest = [_named(_rest(item), item.delivery, item.path) for item in listed]
         done.append(normalise(pl.concat(rest), aliases=aliases))
         given = [item.reading.rejects.with_columns(delivery=pl.lit(item.delivery)) for item in listed]
         rejects = pl.concat([frame.select(_REJECT.names()) for frame in (*given, *(part.rejects for part in done))])
-        kept = [part.candidates.with_columns(live=pl.lit(True)).select(FULL.names()) for part in done]
-        prepared = cls(listed, pl.concat(kept, rechunk=False), rejects)
+        kept = [part.candidates if "live" in part.candidates.columns else _full(part.candidates) for part in done]
+        prepared = cls([_light(item) for item in listed], pl.concat(kept, rechunk=False), rejects)
         prepared._check_records()
         return prepared
 
@@ -123,11 +124,12 @@ class Prepared:
         """Write the batch, less what another writer has done meanwhile, and check the books."""
         self._leave_out_done(unit)
         held = _take_out(unit, [item.delivery for item in self.delivered if not item.only_died])
-        new = self._new(unit, held)
+        new, candidates = self._new(unit, held), _by_delivery(self.occurrences)
         pairs = unit.query("SELECT count(*) AS n FROM pairs").item()
-        settled = settle(unit, fresh=self.occurrences, keys=held["key"])
+        pieces, self.occurrences = in_pieces(self.occurrences), self.occurrences.clear()
+        settled = settle(unit, pieces=pieces, keys=held["key"])
         unit.insert("rejects", self.rejects)
-        rows = self._rows(new)
+        rows = self._rows(new, candidates)
         _name_recipes(unit, {item.recipe.digest: item.recipe for item in self.delivered}.values())
         unit.execute(
             "INSERT OR REPLACE INTO deliveries BY NAME SELECT * FROM delivery_rows",
@@ -188,8 +190,8 @@ class Prepared:
             new = pl.concat([new, again])
         return _by_delivery(new)
 
-    def _rows(self, new: Counter[str]) -> pl.DataFrame:
-        candidates, rejects = _by_delivery(self.occurrences), _by_delivery(self.rejects)
+    def _rows(self, new: Counter[str], candidates: Counter[str]) -> pl.DataFrame:
+        rejects = _by_delivery(self.rejects)
         rows = [
             _row(item)
             | {
@@ -226,9 +228,25 @@ def _named(candidates: pl.DataFrame, delivery: str, path: str) -> pl.DataFrame:
     return candidates.with_columns(delivery=pl.lit(delivery), path=pl.lit(path))
 
 
+def _full(candidates: pl.DataFrame) -> pl.DataFrame:
+    return candidates.with_columns(live=pl.lit(True)).select(FULL.names())
+
+
+def _light(item: Delivered) -> Delivered:
+    """The delivery without its candidates, whose texts would lie in memory while the normalised ones are stored."""
+    reading = item.reading
+    session = item.source_session or _only_session(reading.candidates)
+    if item.early is not None:
+        item.early.take(None)
+    given = reading.records - reading.rejects.height
+    return replace(
+        item, source_session=session, reading=replace(reading, candidates=reading.candidates.clear(), apart=given)
+    )
+
+
 def _rest(item: Delivered) -> pl.DataFrame:
     """The candidates that are not normalised yet."""
-    return item.reading.candidates.slice(item.early.height if item.early and not item.reading.refusal else 0)
+    return item.reading.candidates.slice(item.early.height if item.early else 0)
 
 
 def _by_delivery(rows: pl.DataFrame) -> Counter[str]:
@@ -241,7 +259,7 @@ def _row(item: Delivered) -> dict[str, Any]:
         "delivery": item.delivery,
         "path": item.path,
         "sender": item.sender,
-        "source_session": item.source_session or _only_session(reading.candidates),
+        "source_session": item.source_session,
         "bytes": item.file.bytes,
         "modified": datetime.fromtimestamp(item.file.modified_ns / 1e9, UTC).replace(tzinfo=None),
         "state": reading.state,

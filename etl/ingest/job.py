@@ -173,6 +173,7 @@ class _Desk:
             return
         delivered, sighted = self.delivered, self._sighted
         prepared = Prepared.of(delivered, aliases=self._memory.aliases)
+        delivered = self.delivered = [*prepared.delivered]
         name = _unit_name([item.path for item in delivered] or [file.name for file, _ in sighted])
         if not delivered:  # not a unit of ingest: nothing downstream has to run again for it
             with self._store.unit("sighting", name) as unit:

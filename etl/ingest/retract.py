@@ -53,7 +53,7 @@ def _move(
         )
         moved = pl.concat([inside, pl.DataFrame({"delivery": [name]})])
         keys = unit.query("SELECT DISTINCT key FROM occurrences SEMI JOIN moved USING (delivery)", moved=moved)
-        settle(unit, fresh=FULL.to_frame(), keys=keys["key"])
+        settle(unit, pieces=[FULL.to_frame()], keys=keys["key"])
         left = unit.query("SELECT count(*) AS n FROM pairs SEMI JOIN keys USING (key) WHERE occurrences = 0", keys=keys)
         rows = unit.query("SELECT count(*) AS n FROM occurrences SEMI JOIN moved USING (delivery)", moved=moved)
         unit.counts |= {"occurrences": rows.item(), "pairs": keys.height, "left": left.item()}

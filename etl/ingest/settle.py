@@ -9,6 +9,7 @@ import polars as pl
 
 from etl.ingest.elect import ELECTED, KEYS, TEXTS, alone, elect
 from etl.store import Unit
+from etl.store.connection import ROW_GROUP, THREADS
 
 # Columns of an occurrence as the table has them.
 OCCURRENCE: dict[str, pl.DataType] = {
@@ -49,17 +50,16 @@ class Settled:
     changed: int
 
 
-def settle(unit: Unit, *, fresh: pl.DataFrame, keys: pl.Series) -> Settled:
-    """Insert `fresh` (schema FULL) and elect the pairs of its keys and of `keys` anew.
+def settle(unit: Unit, *, pieces: list[pl.DataFrame], keys: pl.Series) -> Settled:
+    """Insert the pieces (schema FULL; the list is emptied) and elect the pairs of their keys and of `keys` anew.
 
     Where the shown text of a stored pair changes, its older occurrences are written anew (their NULLs meant the old
     text) and flags, grades, searches and links of the key go, so that they become pending; where only another elected
     column changes, flags and grades go. A pair without any occurrence left goes with all of these.
     """
-    touched = pl.DataFrame({"key": pl.concat([fresh["key"], keys]).unique()})
-    stored = unit.query(_STORED_PAIRS, touched=touched)
-    fresh, first = _apart(fresh, stored)
-    _insert_alone(unit, first)
+    touched = pl.concat([*(piece["key"] for piece in pieces), keys])
+    stored = unit.query(_STORED_PAIRS, touched=touched.to_frame("key"))
+    alone_now, fresh = _insert_alone(unit, pieces, touched.is_duplicated(), stored)
     older = _schema(unit.query(_STORED_OCCURRENCES, stored=stored)) if stored.height else FULL.to_frame()
     elected = elect(pl.concat([older, fresh.select(FULL.names())]))
     retold, revised, recounted = _differences(stored, elected)
@@ -71,23 +71,42 @@ def settle(unit: Unit, *, fresh: pl.DataFrame, keys: pl.Series) -> Settled:
         unit.execute("DELETE FROM occurrences WHERE key IN (SELECT key FROM retold)", retold=retold)
         fresh = pl.concat([older.join(retold, on="key", how="semi"), fresh.select(FULL.names())])
     unit.insert("occurrences", _without_shown_texts(fresh, elected))
-    return Settled(first.height + added.height, gone.height, retold.height + revised.height)
+    return Settled(alone_now + added.height, gone.height, retold.height + revised.height)
 
 
-def _apart(fresh: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Occurrences of pairs that are stored or delivered twice, and those that are the first and only one of theirs."""
-    known = fresh["key"].is_in(stored["key"].implode()) if stored.height else False
-    several = fresh["key"].is_duplicated() | known | ~fresh["live"]
-    return (fresh.filter(several), fresh.filter(~several)) if several.any() else (fresh.clear(), fresh)
+def in_pieces(fresh: pl.DataFrame) -> list[pl.DataFrame]:
+    """Occurrences by as many row groups as there are threads: enough for a bulk load, and what is stored can go from
+    memory before the rest is."""
+    piece = THREADS * ROW_GROUP
+    return [fresh.slice(start, piece) for start in range(0, fresh.height, piece)] or [fresh]
 
 
-def _insert_alone(unit: Unit, first: pl.DataFrame) -> None:
-    """Nine in ten occurrences of a large delivery: they are the pair, so no vote is taken and no text compared."""
-    if not first.height:
-        return
+def _insert_alone(
+    unit: Unit, pieces: list[pl.DataFrame], twice: pl.Series, stored: pl.DataFrame
+) -> tuple[int, pl.DataFrame]:
+    """Insert occurrences of pairs that are neither stored nor delivered twice, nine in ten of a large delivery: each is
+    its pair, so no vote is taken and no text compared. Returns how many, and the others."""
+    inserted, start = 0, 0
+    others: list[pl.DataFrame] = []
+    while pieces:
+        piece = pieces.pop(0)
+        several = twice.slice(start, piece.height) | ~piece["live"]
+        if stored.height:
+            several |= piece["key"].is_in(stored["key"].implode())
+        start += piece.height
+        # through Arrow's plain texts, because a filtered column would keep the texts of all rows in memory
+        others.append(pl.DataFrame(piece.filter(several).to_arrow(compat_level=pl.CompatLevel.oldest())))
+        if several.any():
+            piece = piece.filter(~several)
+        inserted += _insert_piece(unit, piece) if piece.height else 0
+    return inserted, pl.concat(others).rechunk()
+
+
+def _insert_piece(unit: Unit, first: pl.DataFrame) -> int:
     unit.insert("pairs", alone(first).with_columns(pl.lit(unit.seq, dtype=pl.Int64).alias("first_seq")))
     told = first.select(OCCURRENCE.keys())
     unit.insert("occurrences", told.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in TEXTS))
+    return first.height
 
 
 def _schema(frame: pl.DataFrame) -> pl.DataFrame:

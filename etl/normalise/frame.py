@@ -96,7 +96,7 @@ def _is_empty(texts: pl.Series) -> pl.Series:
 
 def _repaired_lists(lists: pl.Series, changes: _Changes) -> pl.Series:
     """Each text of a list, repaired; empty ones go."""
-    filled = lists.fill_null([])
+    filled = lists.fill_null([]) if lists.null_count() else lists
     lengths = filled.list.len()
     texts = filled.filter(lengths > 0).explode()
     odd = dirty(texts) | texts.is_null() | (texts.str.strip_chars().str.len_bytes() != texts.str.len_bytes())

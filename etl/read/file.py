@@ -39,7 +39,7 @@ def read(
     DeliveryError when the path cannot be opened.
 
     With `give`, candidates of a large file go there part by part, and the reading has only the others (`apart` says
-    how many records went before); parts of a delivery that ends refused do not count.
+    how many records went before). Where `apart` is 0 in the end, what was given does not count.
     """
     limits = limits or Limits()
     try:

@@ -42,7 +42,7 @@ _KINDS: dict[type, str] = {str: "string", int: "int64", bool: "bool", type(None)
 
 def read_lines(text: Text, recognise: Recogniser, assembly: Assembly, *, columns: bool = True) -> Reading:
     """Read the lines of a text that is in memory; without `columns` all of them one by one."""
-    return _Lines(text, recognise, assembly, plain=columns).read(_blocks(io.BytesIO(text.data)))
+    return _Lines(text, recognise, assembly, members=Members(plain=columns)).read(_blocks(io.BytesIO(text.data)))
 
 
 def stream_lines(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
@@ -75,19 +75,18 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class _Lines:
-    """What is known of the lines so far. `kinds` are the members of the records and their types."""
+    """What is known of the lines so far."""
 
     text: Text
     recognise: Recogniser
     assembly: Assembly
     found: Plan | None = None
-    kinds: dict[str, str] = field(default_factory=dict)
-    plain: bool = True
+    members: Members = field(default_factory=lambda: Members())
 
     def read(self, blocks: Iterator[bytes]) -> Reading:
         number = 1
         for block in blocks:
-            done = self._columns(block, number) if self.plain else False
+            done = self._columns(block, number) if self.members.plain else False
             refusal = self._line_by_line(block, number) if done is False else done
             if isinstance(refusal, Refusal):
                 return Reading.of(refusal, unknown("jsonl", self.text))
@@ -99,24 +98,20 @@ class _Lines:
 
     def _columns(self, block: bytes, number: int) -> Refusal | bool:
         """Read the block as columns: True when that was done, False when it has to go line by line."""
-        lines = _Split.of(block)
+        lines = Split.of(block)
         if lines is None:
             return False
         most = _SAMPLE if self.found is None else _FEW
-        step = max(1, len(lines) // most)
-        try:
-            sample = [DECODER.decode(lines[i]) for i in range(0, len(lines), step)][:most]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        if not self._learn(sample) or (frame := lines.parsed(self.kinds)) is None:
+        sample = lines.sample(most)
+        if not self.members.learn(sample) or (frame := lines.parsed(self.members.kinds)) is None:
             return False
         if self.found is None and (refusal := self._planned(sample)) is not None:
             return refusal
         match = self._flat()
         if match is None:
-            self.plain = False
+            self.members.plain = False
             return False
-        columns = Columns(frame, lines.positions(number), lines.digests(), lambda i: DECODER.decode(lines[i]))
+        columns = Columns(frame, lines.positions(number), lines.digests(), lines.record)
         return add_columns(self.assembly, columns, match)
 
     def _planned(self, values: list[Any]) -> Refusal | None:
@@ -130,28 +125,13 @@ class _Lines:
         matches = self.found.matches if self.found is not None else {}
         return matches.get(FLAT) if len(matches) == 1 else None
 
-    def _learn(self, values: list[Any]) -> bool:
-        """Note names and types of members. False, from then on, where a type is none of the plain ones."""
-        for value in values:
-            if type(value) is not dict:
-                return False
-            for name, member in value.items():
-                kind = _kind(member)
-                known = self.kinds.setdefault(name, kind)
-                if known == "null":
-                    self.kinds[name] = kind
-                elif kind not in (known, "null"):
-                    self.plain = False
-        self.plain = self.plain and "" not in self.kinds.values()
-        return self.plain
-
     def _line_by_line(self, block: bytes, first: int) -> Refusal | None:
         for numbers, lines in _chunks(block, first):
             values, kept = _decode(numbers, lines, self.assembly)
             if self.found is None and values and (refusal := self._planned(values)) is not None:
                 return refusal
-            if self.plain:
-                self._learn([value for value in values if type(value) is dict])
+            if self.members.plain:
+                self.members.learn([value for value in values if type(value) is dict])
             if self.found is not None:
                 self._add(values, [numbers[i] for i in kept], [lines[i] for i in kept])
         return None
@@ -166,6 +146,31 @@ class _Lines:
             add_leaves(self.assembly, self.found, [value], f"line:{number}")
 
 
+@dataclass(slots=True)
+class Members:
+    """Names and types of the members seen so far; `plain` while all of them can be columns."""
+
+    kinds: dict[str, str] = field(default_factory=dict)
+    plain: bool = True
+
+    def learn(self, values: list[Any]) -> bool:
+        """Note names and types of members. False, from then on, where a type is none of the plain ones."""
+        if not values:
+            return False
+        for value in values:
+            if type(value) is not dict:
+                return False
+            for name, member in value.items():
+                kind = _kind(member)
+                known = self.kinds.setdefault(name, kind)
+                if known == "null":
+                    self.kinds[name] = kind
+                elif kind not in (known, "null"):
+                    self.plain = False
+        self.plain = self.plain and "" not in self.kinds.values()
+        return self.plain
+
+
 def _kind(value: Any) -> str:
     """The name of a plain type; '' for floats (their digits count), objects and lists of anything but texts."""
     if type(value) is list:
@@ -174,14 +179,14 @@ def _kind(value: Any) -> str:
 
 
 @dataclass(slots=True)
-class _Split:
+class Split:
     """A block in which every line begins with `{` and ends with `}`, and where its lines begin."""
 
     data: bytes
     starts: np.ndarray
 
     @classmethod
-    def of(cls, block: bytes) -> _Split | None:
+    def of(cls, block: bytes) -> Split | None:
         """None where a line is blank, indented or cut. Between a `}` and a `{` JSON has no bare line end, so what is
         parsed as many objects as there are lines has one in each."""
         import numpy as np
@@ -197,6 +202,17 @@ class _Split:
 
     def __getitem__(self, i: int) -> bytes:
         return self.data[self.starts[i] : self.starts[i + 1] - 1]
+
+    def record(self, i: int) -> Any:
+        """The object in one line."""
+        return DECODER.decode(self[i])
+
+    def sample(self, most: int) -> list[Any]:
+        """Objects from all over the block; none where one of them is broken."""
+        try:
+            return [self.record(i) for i in range(0, len(self), max(1, len(self) // most))][:most]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
 
     def parsed(self, kinds: dict[str, str]) -> pl.DataFrame | None:
         """The members as columns; None where a line is no such object."""

@@ -4,18 +4,24 @@ Hugging Face `save_to_disk` folders."""
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
 
 from etl.detect.format import Format, Refusal
 from etl.detect.outline import SAMPLE, Outline
 from etl.detect.strict_json import canonical
+from etl.keys import digests
 from etl.read.assemble import CHUNK, Assembly, format_of
+from etl.read.columns import Columns, add_columns, json_objects
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
 from etl.read.recogniser import Recogniser
 from etl.shapes.base import Batch, Match
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read_parquet(data: bytes, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
@@ -31,10 +37,56 @@ def read_parquet(data: bytes, kind: str, recognise: Recogniser, limits: Limits) 
         return Reading.of(refusal, known)
     assembly = Assembly(limits)
     for start in range(0, frame.height, CHUNK):
-        records = frame.slice(start, CHUNK).to_dicts()
-        positions = [f"row:{start + i}" for i in range(1, len(records) + 1)]
-        assembly.add(Batch(positions, records, [digest(canonical(record)) for record in records]), match)
+        _add(assembly, frame.slice(start, CHUNK), start + 1, match)
     return assembly.reading(format_of(kind, "binary", match))
+
+
+def stream_parquet(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
+    """Read a parquet file of plain columns batch by batch; None for one with any other column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source = pq.ParquetFile(file)
+    except (pa.ArrowException, OSError):
+        return None
+    fields = source.schema_arrow
+    if not source.metadata.num_rows or len(set(fields.names)) < len(fields) or not all(map(_is_plain, fields.types)):
+        return None
+    match: Match | Refusal | None = None
+    start = 1
+    for batch in source.iter_batches(batch_size=CHUNK):
+        frame = pl.DataFrame(batch)
+        if match is None:
+            match = recognise(Outline.of(frame.head(SAMPLE).to_dicts()))
+            if not isinstance(match, Match):
+                return None
+        assert isinstance(match, Match)  # noqa: S101 - said to the type checker; it was looked at with the first batch
+        _add(assembly, frame, start, match)
+        start += frame.height
+    assert isinstance(match, Match)  # noqa: S101 - as above: there are rows
+    return assembly.reading(format_of("parquet", "binary", match))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    texts = (pa.string(), pa.large_string())
+    return kind in (*texts, pa.int64(), pa.bool_(), *map(pa.list_, texts), *map(pa.large_list, texts))
+
+
+def _add(assembly: Assembly, frame: pl.DataFrame, start: int, match: Match) -> None:
+    """Read some rows, as columns where they are plain."""
+    numbers = pl.int_range(start, start + frame.height, eager=True).cast(pl.String)
+    positions = pl.Series("position", "row:" + numbers)
+    objects = json_objects(frame, blank=True)
+    if objects is not None:
+        columns = Columns(frame, positions, digests(objects), lambda i: frame.row(i, named=True))
+        if add_columns(assembly, columns, match):
+            return
+    records = frame.to_dicts()
+    digested = [digest(canonical(record)) for record in records]
+    assembly.add(Batch(positions.to_list(), records, digested), match)
 
 
 def _frame(data: bytes, kind: str) -> pl.DataFrame:

@@ -64,12 +64,12 @@ class Reader:
         *,
         mapping: Mapping[str, str] | None = None,
         salvage: bool = False,
-        each: Callable[[pl.DataFrame], None] | None = None,
+        each: Callable[[pl.DataFrame | None], None] | None = None,
     ) -> Reading:
         """Read one file. Raises `ReaderDied` when the child did not survive it, DeliveryError for a missing file.
 
         `each` is called with the first parts of the candidates of a large file while the child reads on; they are in
-        the reading as well, first and in this order, unless it is refused.
+        the reading as well, first and in this order. With None it is told to forget them: they do not count.
         """
         request = {
             "path": str(path.absolute()),
@@ -84,7 +84,12 @@ class Reader:
             if each is not None:
                 each(parts[-1])
 
-        return wire.unpack(self._request(request, messages=3, take=take), parts)
+        found = self._request(request, messages=3, take=take)
+        if parts:
+            self.close()  # what a large file took is given back at once
+        if parts and each is not None and not wire.counts_parts(found):
+            each(None)
+        return wire.unpack(found, parts)
 
     def examine(
         self, path: Path, *, mapping: Mapping[str, str] | None = None, salvage: bool = False, whole: bool = False

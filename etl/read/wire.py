@@ -67,12 +67,17 @@ def unpack_part(message: bytes) -> pl.DataFrame:
     return pl.read_ipc(io.BytesIO(message))
 
 
+def counts_parts(messages: list[bytes]) -> bool:
+    """Whether the parts that came before belong to this reading."""
+    return bool(json.loads(messages[0])["apart"])
+
+
 def unpack(messages: list[bytes], parts: Sequence[pl.DataFrame] = ()) -> Reading:
-    """The inverse of `pack`; checks the books once more. Parts that came before a refusal do not count."""
+    """The inverse of `pack`; checks the books once more. Parts count only where it says so."""
     head, candidates, rejects = messages
     said = json.loads(head)
     rest = pl.read_ipc(io.BytesIO(candidates))
-    whole = pl.concat([*parts, rest], rechunk=False) if parts and said["refusal"] is None else rest
+    whole = pl.concat([*parts, rest], rechunk=False) if said["apart"] else rest
     return Reading(
         format=None if said["format"] is None else Format.from_json(said["format"]),
         records=said["records"],
