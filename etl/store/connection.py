@@ -59,11 +59,9 @@ def query(con: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters = ())
     return pl.DataFrame(relation.to_arrow_table())
 
 
-def in_row_groups(frame: pl.DataFrame) -> pl.DataFrame | pa.Table:
+def in_row_groups(frame: pl.DataFrame) -> pa.Table:
     """A large frame in pieces of one row group each, for a bulk load: threads then share the work, and no row group is
     written twice (pieces of other sizes are put together again at the commit, which took as long as the load)."""
-    if frame.height <= ROW_GROUP:
-        return frame
     import pyarrow as pa
 
     table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
@@ -71,7 +69,7 @@ def in_row_groups(frame: pl.DataFrame) -> pl.DataFrame | pa.Table:
 
 
 @contextmanager
-def registered(con: duckdb.DuckDBPyConnection, **frames: pl.DataFrame | pa.Table) -> Iterator[None]:
+def registered(con: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Iterator[None]:
     """Make frames readable as tables under their keyword names, for the time of the block."""
     for name, frame in frames.items():
         con.register(name, frame)

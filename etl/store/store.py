@@ -25,7 +25,7 @@ from etl.errors import DiskFullError, FencedOffError, NotFoundError, StoreDamage
 from etl.progress import utc_now
 from etl.recipe import Recipe
 from etl.store import ledger, migrate, snapshot
-from etl.store.connection import MEMORY_LIMIT, THREADS, Parameters, connect, in_row_groups, query, registered
+from etl.store.connection import MEMORY_LIMIT, ROW_GROUP, THREADS, Parameters, connect, in_row_groups, query, registered
 from etl.store.lock import WriterLock
 
 FILE = "motherlode.duckdb"
@@ -75,8 +75,12 @@ class Unit:
         """Append a frame, matching columns by name."""
         if rows.is_empty():
             return 0
-        with registered(self.con, new_rows=in_row_groups(rows)):
-            self.con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows").fetchall()
+        if rows.height > ROW_GROUP:
+            # without a view, which DuckDB would remember, and its rows with it, until the commit
+            names = [column[0] for column in self.con.execute(f"SELECT * FROM {table} LIMIT 0").description or []]
+            self.con.from_arrow(in_row_groups(rows.select(names))).insert_into(table)
+        else:
+            self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows", new_rows=rows)
         return rows.height
 
 
