@@ -48,11 +48,22 @@ def test_every_pair_above_the_threshold_is_found_and_no_other(
     small: int, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cosine, "SMALL", small)
-    monkeypatch.setattr(cosine, "BLOCK", 100)
+    monkeypatch.setattr(cosine, "ROWS", 100)
+    monkeypatch.setattr(cosine, "COLUMNS", 70)
+    monkeypatch.setattr(cosine, "SPAN", 210)
     rows = clustered(900)
     expected = brute_force(rows, threshold)
     assert len(expected) > 900
     assert found(cosine.join(rows, threshold=threshold, prefix=16)) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_the_chosen_prefix_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cosine, "SMALL", 0)
+    rows = clustered(700)
+    expected = cosine.join(rows, threshold=0.7, prefix=8, threads=1)
+    matches = cosine.join(rows, threshold=0.7, threads=threads)
+    assert all(np.array_equal(one, other) for one, other in zip(matches, expected, strict=True))
 
 
 def test_a_group_larger_than_any_neighbour_limit_is_found_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +97,7 @@ def test_new_rows_against_old_ones_add_up_to_the_whole(data: st.DataObject) -> N
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_shortened_rows_never_understate_a_cosine(seed: int, prefix: int) -> None:
     rows = clustered(40, dimension=48, seed=seed)
-    short = cosine.shortened(rows, prefix=prefix)
+    short = cosine.shortened(rows, cosine.principal_axes(rows)[:, :prefix])
     assert short.shape == (40, prefix + 1)
     assert (short @ short.T >= rows @ rows.T - 1e-5).all()
 
