@@ -117,7 +117,8 @@ def _cost(sample: NDArray[np.float32], axes: NDArray[np.float32], threshold: flo
     """About how many nanoseconds a pair takes with so many coordinates."""
     short = shortened(sample, axes)
     through = max(0, int(np.count_nonzero(short @ short.T >= threshold)) - len(short))
-    return PRODUCT_NS * axes.shape[1] + CONFIRM_NS * through / len(short) ** 2
+    cost: float = PRODUCT_NS * axes.shape[1] + CONFIRM_NS * through / len(short) ** 2
+    return cost
 
 
 def _near(
