@@ -47,6 +47,12 @@ INSERT_MISSING = """
     WHERE NOT EXISTS (FROM vectors v WHERE v.recipe = n.recipe AND v.text_key = n.text_key)
 """
 
+LOADED = 100_000  # vectors read at once
+PART_OF = """
+    SELECT vector FROM vectors SEMI JOIN wanted USING (text_key)
+    WHERE recipe = ? AND text_key BETWEEN ? AND ? ORDER BY text_key
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -199,13 +205,18 @@ def load(
     if text_keys is not None:
         only = "SEMI JOIN wanted USING (text_key)"
         frames = {"wanted": pl.DataFrame({"text_key": pl.Series(text_keys, dtype=pl.String)})}
-    rows = store.query(
-        f"SELECT text_key, vector FROM vectors v {only} WHERE recipe = ? ORDER BY text_key", [recipe_digest], **frames
-    )
-    if rows.is_empty():
-        return rows["text_key"], np.zeros((0, 0), dtype=np.float32)
-    numbers = rows["vector"].explode().to_numpy()
-    return rows["text_key"], numbers.reshape(rows.height, -1)
+    keys = store.query(
+        f"SELECT text_key FROM vectors v {only} WHERE recipe = ? ORDER BY text_key", [recipe_digest], **frames
+    )["text_key"]
+    # in parts, and straight to their places: two million vectors as rows of lists would be in memory three times
+    matrix: NDArray[np.float32] | None = None
+    for first in range(0, len(keys), LOADED):
+        some = keys.slice(first, LOADED)
+        numbers = store.query(PART_OF, [recipe_digest, some[0], some[-1]], wanted=some.to_frame())["vector"].explode()
+        if matrix is None:
+            matrix = np.empty((len(keys), len(numbers) // len(some)), dtype=np.float32)
+        matrix[first : first + len(some)] = numbers.to_numpy().reshape(len(some), -1)
+    return keys, np.zeros((0, 0), dtype=np.float32) if matrix is None else matrix
 
 
 def _pending_keys(store: Store, encoder: Encoder) -> pl.DataFrame:
