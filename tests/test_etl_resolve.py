@@ -1,6 +1,7 @@
 """Links, grades and overrides in, decisions out: the invariants hold on any graph, and the job is safe to repeat."""
 
 import hashlib
+import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -183,6 +184,54 @@ def test_any_graph_keeps_one_survivor_a_group_and_no_order_of_input_matters(
     pairs = pairs_of([(QUESTION, ANSWER)] * 9).sample(fraction=1.0, shuffle=True, seed=seed)
     again = decide(pairs, links_of(shuffled), grades_of(9, grades).reverse(), NO_OVERRIDES)
     same(found, again)
+
+
+MEMBERS = 40
+PARTS = st.lists(
+    st.tuples(
+        st.sampled_from(["star", "chain", "clique", "hubs"]),
+        st.lists(st.integers(0, MEMBERS - 1), min_size=3, max_size=14, unique=True),
+        st.sampled_from([0.9, 0.95, 1.0]),
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+def drawn(parts: Iterable[tuple[str, list[int], float]]) -> list[tuple[int, int, float, float]]:
+    """Edges of shapes that share members: the graphs that chain, tear and outvote the most."""
+    edges = {}
+    for shape, members, similarity in parts:
+        first, second, *rest = members
+        pairs = {
+            "star": [(first, other) for other in members[1:]],
+            "chain": list(itertools.pairwise(members)),
+            "clique": list(itertools.combinations(members, 2)),
+            "hubs": [(hub, other) for hub in (first, second) for other in rest],
+        }[shape]
+        edges |= {(min(two), max(two)): similarity for two in pairs}
+    return [(a, b, similarity, similarity) for (a, b), similarity in edges.items()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    parts=PARTS, grades=st.lists(st.sampled_from("ABCDF"), min_size=MEMBERS, max_size=MEMBERS), seed=st.integers(0, 99)
+)
+def test_stars_chains_hubs_and_cliques_that_share_members_keep_the_invariants(
+    parts: list[tuple[str, list[int], float]], grades: list[str], seed: int
+) -> None:
+    edges = drawn(parts)
+    found = alike(MEMBERS, edges, grades=grades)
+    of = survivors(found)
+    ties = {frozenset((key(a), key(b))) for a, b, *_ in edges}
+    best = dict(zip((key(i) for i in range(MEMBERS)), grades, strict=True))
+    assert len(of) == MEMBERS
+    for one, survivor in of.items():
+        assert of[survivor] == survivor
+        assert one == survivor or (frozenset((one, survivor)) in ties and best[survivor] <= best[one])
+    stay = {one for one, survivor in of.items() if one == survivor}
+    assert not any(two <= stay for two in ties)
+    random.Random(seed).shuffle(edges)
+    same(found, alike(MEMBERS, [(b, a, *figures) for a, b, *figures in edges], grades=grades))
 
 
 @settings(max_examples=80, deadline=None)
