@@ -16,6 +16,7 @@ from etl import Recipe, Store, Tally, drain
 from etl.errors import DiskFullError, NotFoundError, SettingsError, StoreDamagedError, StoreError
 from etl.export import Release, build, export, job, pending, publish, recipe, releases, verify
 from etl.export.build import Vectors
+from etl.export.gather import gathered
 from etl.keys import text_key
 
 NAUGHTY = Path(__file__).resolve().parents[2] / "shared" / "data" / "hostile" / "naughty-strings" / "blns.json"
@@ -184,6 +185,25 @@ def test_the_rag_file_has_every_pair_with_all_its_wordings_but_those_with_a_secr
         "category": "b", "sources": ["s"], "licences": [], "language": "en", "grade": "B", "split": "test",
         "alternate_phrasings": [], "alternatives": [], "occurrences": 1,
     }  # fmt: skip
+
+
+def test_a_survivor_gathers_occurrences_sources_and_tags_of_what_was_merged_into_it() -> None:
+    lists = dict.fromkeys(("sources", "licences", "alternatives"), pl.List(pl.String))
+    fields = ["key", "indicator", "category", "sources", "licences", "alternatives", "occurrences"]
+    types = {"indicator": pl.String, "category": pl.String, "occurrences": pl.Int32, **lists}
+    rows = pl.DataFrame(
+        [("a", None, "momentum", ["s2"], [], ["x"], 2), ("b", None, None, [], [], [], 1)],
+        schema=fields, orient="row", schema_overrides=types,
+    )  # fmt: skip
+    members = pl.DataFrame(
+        [("m", "a", "RSI", "trend", ["s1", "s2"], ["MIT"], [], 3), ("n", "a", "MACD", None, [], [], ["y"], 1)],
+        schema=["key", "survivor", *fields[1:]], orient="row", schema_overrides=types,
+    )  # fmt: skip
+    found = gathered(rows, members)
+    assert found.row(0) == ("a", "RSI", "momentum", ["s1", "s2"], ["MIT"], ["x", "y"], 6)
+    assert found.row(1) == rows.row(1)
+    assert found.schema == rows.schema
+    assert gathered(rows, members.clear()).equals(rows)
 
 
 def test_merged_groups_and_contradictions_are_told_with_their_evidence(filled: Any, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ _CANDIDATES = """
     ORDER BY p.key
 """
 _MEMBERS = """
-    SELECT d.key, d.survivor, p.question, p.answer, p.phrasings, d.reason, d.evidence, g.grade, s.withheld,
+    SELECT d.key, d.survivor, p.question, p.answer, p.phrasings, p.indicator, p.category, p.sources, p.licences,
+           p.alternatives, p.occurrences, d.reason, d.evidence, g.grade, s.withheld,
            coalesce(f.flags, []::VARCHAR[]) AS flags
     FROM decisions d
     JOIN pairs p USING (key)
@@ -98,7 +99,7 @@ def gather(store: Store, terms: Terms) -> Harvest:
     both = conflicts.join(rows.select(a="key"), on="a", how="semi").join(rows.select(b="key"), on="b", how="semi")
     store_digest = digest_of([candidates, members, links, conflicts, *vectors.values()])
     return Harvest(
-        rows=rows,
+        rows=gathered(rows, kept_members),
         members=kept_members.select("key", "survivor", "question", "answer", "phrasings", "reason", "evidence"),
         links=links.join(kept_members, on="key", how="semi", maintain_order="left"),
         contradictions=both.sort("a", "b", "kind"),
@@ -113,6 +114,34 @@ def gather(store: Store, terms: Terms) -> Harvest:
         digest=hashlib.sha256(f"{store_digest}:{terms.recipe.digest}".encode("ascii")).hexdigest(),
         seq=seq,
     )
+
+
+def gathered(rows: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """Survivors with what their merged pairs brought: the sum of occurrences, the union of sources, licences and other
+    answers, and an indicator or category where the survivor has none (that of the smallest key that has one)."""
+    lists = ("sources", "licences", "alternatives")
+    brought = (
+        members.sort("survivor", "key")
+        .group_by("survivor", maintain_order=True)
+        .agg(
+            *(pl.col(name).list.explode().drop_nulls().alias(f"{name}_more") for name in lists),
+            *(pl.col(tag).drop_nulls().first().alias(f"{tag}_more") for tag in ("indicator", "category")),
+            more=pl.col("occurrences").sum(),
+        )
+    )
+    joined = rows.join(brought, left_on="key", right_on="survivor", how="left", maintain_order="left")
+    nothing = pl.lit([], dtype=pl.List(pl.String))
+    return joined.with_columns(
+        *(
+            pl.when(pl.col(f"{name}_more").is_null())
+            .then(name)
+            .otherwise(pl.concat_list(name, pl.col(f"{name}_more").fill_null(nothing)).list.unique().list.sort())
+            .alias(name)
+            for name in lists
+        ),
+        *(pl.coalesce(tag, f"{tag}_more").alias(tag) for tag in ("indicator", "category")),
+        occurrences=pl.col("occurrences") + pl.col("more").fill_null(0).cast(pl.Int32),
+    ).select(rows.columns)
 
 
 _STATUSES = """

@@ -9,7 +9,7 @@ from typing import Any
 from etl.errors import SettingsError
 from etl.recipe import Recipe
 
-VERSION = 2
+VERSION = 3
 FORMATS = ("json", "jsonl", "csv", "parquet")
 GRADES = ("A", "B", "C", "D", "F")
 LEAVE_OUT = ("secret", "personal_data", "refusal", "empty_answer")
