@@ -37,6 +37,7 @@ types: .venv/dev.stamp
 
 bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/path.py
+	$(BIN)/python benchmarks/links.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

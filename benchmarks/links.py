@@ -212,8 +212,11 @@ def main() -> None:
             subprocess.run([sys.executable, str(HERE / "planted.py"), str(options.rows), str(folder)], check=True)
         result: dict[str, Any] = {"rows": options.rows, "cores": os.cpu_count(), "load_before": os.getloadavg()}
         result |= compared(folder, options.only or list(CONTESTANTS), options.peers, options.rows)
+    target = HERE / "results" / f"links-{options.rows}.json"
+    if options.only and target.exists():  # the other contest's figures stay
+        result = json.loads(target.read_text(encoding="utf-8")) | result
     text = json.dumps(result, indent=1)
-    (HERE / "results" / f"links-{options.rows}.json").write_text(text + "\n", encoding="utf-8")
+    target.write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(text + "\n")
 
 

@@ -20,7 +20,7 @@ from embeddings.sets import Sets
 
 MINIMA = 256
 BANDS = 128
-ROWS = 8  # measured on a million templated questions: 7 propose four times as many pairs in vain, 4 a hundred times
+ROWS = 8  # worked out from a sample of planted questions: 7 propose four times as many pairs in vain, 4 over a hundred
 DEVIATIONS = 2.5  # an estimate further than that below the threshold: nobody looks closer
 CHUNK = 30_000  # elements hashed at once: they stay in the cache
 BLOCK = 16  # chunks whose minima become keys at once: columns long enough for numpy
