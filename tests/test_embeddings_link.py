@@ -211,6 +211,20 @@ def test_neither_order_nor_batches_nor_stops_matter(
     assert all(a.equals(b) for a, b in zip(state(whole), state(parts), strict=True))
 
 
+def test_one_core_and_several_write_the_same_links(add_pairs: AddPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [STOP, STOP_AGAIN, STOP_OTHER, GOLD, *template(90)]
+    monkeypatch.setattr("embeddings.cosine.SMALL", 0)
+    written = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr("embeddings.ahead.cores", lambda count=count: count)
+        store = Store.open(":memory:")
+        add_pairs(store, random.Random(count).sample(pairs, len(pairs)))
+        run(store, unit_pairs=40)
+        written.append(state(store))
+    assert written[0][0].height > 100
+    assert all(a.equals(b) for other in written[1:] for a, b in zip(written[0], other, strict=True))
+
+
 def test_crowds_keep_their_most_alike_partners_and_are_written_down(store: Store, add_pairs: AddPairs) -> None:
     """120 pairs of one question would be 7,140 links; each keeps the 20 nearest, and the crowd is on record."""
     rng = random.Random(1)
