@@ -64,6 +64,7 @@ def test_start_takes_the_next_ready_task_and_resumes_the_open_session(control: C
     again = begin(control)
     assert (begun.task.name, begun.resumed) == ("first", False)
     assert (again.session.name, again.resumed) == (begun.session.name, True)
+    assert session.handoff(control, begun.session)["next"].startswith("Work on first at 1 of 4. Record each step with")
     with pytest.raises(SettingsError, match="is open on task first"):
         begin(control, task="late")
 

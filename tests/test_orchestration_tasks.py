@@ -48,6 +48,14 @@ def take(control: Control, name: str | None = None) -> claims.Claim:
     return claim
 
 
+def test_an_agent_is_shown_its_own_tasks_and_those_of_nobody(control: Control) -> None:
+    for name, agent in (("anyone", None), ("mine", "zai"), ("other", "droid")):
+        tasks.add(control, Spec(name, agent=agent))
+    assert [task.name for task in tasks.listed(control, agent="zai")] == ["anyone", "mine"]
+    assert tasks.stats(control, agent="zai")["tasks"] == 2
+    assert len(tasks.listed(control)) == 3
+
+
 def test_completing_a_task_readies_its_dependants_and_skipping_one_does_too(control: Control) -> None:
     tasks.add(control, Spec("a"))
     tasks.add(control, Spec("b"))

@@ -310,11 +310,12 @@ def _told(steps: dict[str, Any]) -> list[str]:
 
 
 def _row(found: Session) -> dict[str, Any]:
+    ending = found.journal.get("ending", {})
     return {
         "session": found.name, "state": found.state, "mode": found.mode, "agent": found.agent, "task": found.task,
         "started": f"{found.started:%Y-%m-%d %H:%M:%S}",
         "ended": None if found.ended is None else f"{found.ended:%Y-%m-%d %H:%M:%S}",
-        "ending": found.journal.get("ending", {}).get("why"),
+        "ending": ("INCOMPLETE, " if ending.get("incomplete") else "") + ending["why"] if ending else None,
     }  # fmt: skip
 
 

@@ -210,7 +210,9 @@ def stats(context: typer.Context, agent: Agent = None) -> None:
     lines.append(f"completed {data['completion_rate']:.0%}, {data['rounds_completed']:,} rounds in all")
     if data["rounds_a_day"] is not None:
         lines.append(f"{data['rounds_a_day']:,} rounds a day, {data['hours_a_round'] or 0:.2f} h each")
-    lines += [f"{n}: {r['used']:,.6g} used of {r['estimated']:,.6g} estimated" for n, r in data["resources"].items()]
+    for name, amounts in data["resources"].items():
+        estimated = f" of {amounts['estimated']:,.6g} estimated" if amounts["estimated"] else ", no estimate"
+        lines.append(f"{name}: {amounts['used']:,.6g} used{estimated}")
     lines.append(f"grades: {_said(data['grades']) or 'none yet'}")
     state(context).emit(data, "\n".join(lines))
 

@@ -102,10 +102,11 @@ def fetch(control: Control, name: str) -> Task:
 
 
 def listed(control: Control, *, status: str | None = None, agent: str | None = None) -> list[Task]:
-    """Tasks in the order in which they are claimed; of one status, for one agent."""
+    """Tasks in the order in which they are claimed; of one status; those an agent may take: its own and nobody's."""
     found = control.rows(
         f"""
-        {SELECT} WHERE (:status IS NULL OR t.status = :status) AND (:agent IS NULL OR t.agent = :agent)
+        {SELECT} WHERE (:status IS NULL OR t.status = :status)
+        AND (:agent IS NULL OR t.agent IS NULL OR t.agent = :agent)
         ORDER BY t.priority, t.created, t.task
         """,
         {"status": status, "agent": agent},

@@ -23,7 +23,7 @@ def bar(limit: Limit, used: float, *, width: int = WIDTH) -> str:
 
 def line(limit: Limit, used: float) -> str:
     """One limit in one line of under 72 characters, its name not included: bar, share, figures, band."""
-    figures = f"{used:,.6g} of {limit.amount:,.6g} {limit.resource}"
+    figures = f"{round(used, 4):,.6g} of {limit.amount:,.6g} {limit.resource}"
     return f"{bar(limit, used)} {used / limit.amount:6.1%}  {figures:<28} {spoken(limit.band(used))}"
 
 

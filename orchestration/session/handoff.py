@@ -104,7 +104,7 @@ def text(data: Mapping[str, Any]) -> str:
     ]
     done = [f"{unit['job']} ({unit['ledger']}): {_figures(unit['counts'])}" for unit in data["done"]["units"]]
     done += data["done"]["items"]
-    left = remaining["items"] or ([] if remaining["count"] is None else [f"{remaining['count']:,} items"])
+    left = remaining["items"] or ([] if remaining["count"] is None else [_counted(remaining["count"])])
     sections = {
         "Done": done,
         "Remaining": left,
@@ -118,6 +118,10 @@ def text(data: Mapping[str, Any]) -> str:
         if entries:
             lines += ["", f"## {heading}", "", *(f"- {entry}" for entry in entries)]
     return "\n".join([*lines, ""])
+
+
+def _counted(items: int) -> str:
+    return "1 item" if items == 1 else f"{items:,} items"
 
 
 def _task(control: Control, session: Session) -> Task | None:
@@ -191,6 +195,11 @@ def _next(session: Session, task: Task | None, remaining: Mapping[str, Any]) -> 
     if task.status in ("parked", "failed", "blocked"):
         return f"Task {task.name} is {task.status}: 'etl task explain {task.name}' says why and what helps."
     at = f" at {task.done + 1:,} of {task.total:,}" if task.total and remaining["count"] else ""
+    if session.mode == "hand" and session.state == "open":
+        return (
+            f"Work on {task.name}{at}. Record each step with 'etl session checkpoint', end with 'etl session wrap'; "
+            "after any break 'etl session start' shows this page again."
+        )
     how = "etl mine" if session.mode == "driven" else f"etl session start --task {task.name}"
     return f"Go on with {task.name}{at}: '{how}' takes it up where the books left it."
 
