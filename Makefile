@@ -38,6 +38,7 @@ types: .venv/dev.stamp
 bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/path.py
 	$(BIN)/python benchmarks/links.py
+	$(BIN)/python benchmarks/ingest.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
