@@ -22,6 +22,10 @@ OCCURRENCE: dict[str, pl.DataType] = {
 # With what an election needs beside: the keys of the parts, and whether the delivery counts.
 FULL = pl.Schema(OCCURRENCE | dict.fromkeys(KEYS, pl.String()) | {"live": pl.Boolean()})
 
+# First the keys alone: the texts of a large store are then only looked at where a key is among these.
+_STORED_KEYS = """
+    SELECT p.key FROM pairs p SEMI JOIN touched USING (key)
+"""
 _STORED_PAIRS = """
     SELECT p.* REPLACE (p.metadata::VARCHAR AS metadata) FROM pairs p SEMI JOIN touched USING (key)
 """
@@ -58,7 +62,8 @@ def settle(unit: Unit, *, pieces: list[pl.DataFrame], keys: pl.Series) -> Settle
     column changes, flags and grades go. A pair without any occurrence left goes with all of these.
     """
     touched = pl.concat([*(piece["key"] for piece in pieces), keys])
-    stored = unit.query(_STORED_PAIRS, touched=touched.to_frame("key"))
+    known = unit.query(_STORED_KEYS, touched=touched.to_frame("key"))
+    stored = unit.query(_STORED_PAIRS, touched=known)
     alone_now, fresh = _insert_alone(unit, pieces, touched.is_duplicated(), stored)
     older = _schema(unit.query(_STORED_OCCURRENCES, stored=stored)) if stored.height else FULL.to_frame()
     elected = elect(pl.concat([older, fresh.select(FULL.names())]))
