@@ -6,9 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from etl import Store
 from etl.keys import content_key, part_key
+
+settings.register_profile("motherlode", deadline=None)  # a busy machine is no failure
+settings.load_profile("motherlode")
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -67,4 +71,13 @@ def real_deliveries() -> Path:
     folder = DATA / "deliveries"
     if not folder.is_dir():
         pytest.skip("the folder of real deliveries is not on this machine")
+    return folder
+
+
+@pytest.fixture
+def hostile() -> Path:
+    """The folder of hostile files: JSONTestSuite, naughty strings, corrupt Parquet."""
+    folder = DATA / "hostile"
+    if not folder.is_dir():
+        pytest.skip("the folder of hostile files is not on this machine")
     return folder

@@ -1,6 +1,5 @@
 """A path in, a Reading out: files, containers, books that balance, and a child that may die."""
 
-import contextlib
 import csv
 import io
 import json
@@ -24,7 +23,6 @@ from etl.errors import DeliveryError
 from etl.read import CANDIDATES, REJECTS, Limits, Reader, ReaderDied, Reading, Refusal, read
 from etl.read.file import read_bytes
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PAIRS = [{"question": f"What is {i}?", "answer": f"It is {i}."} for i in range(5)]
 
@@ -379,7 +377,7 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-# ── examples and hostile files ───────────────────────────────────────────────────────────────────────────────
+# ── examples ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_example_delivery_gives_what_its_key_says() -> None:
@@ -405,64 +403,6 @@ def test_positions_in_the_examples_point_at_what_the_key_says() -> None:
     for name, position, question in places:
         found = readings[name].filter(pl.col("position") == position)["question"].to_list()
         assert [" ".join(text.split()) for text in found] == [" ".join(question.split())], (name, position)
-
-
-@pytest.fixture
-def hostile() -> Path:
-    """The folder of hostile files."""
-    if not (DATA / "hostile").is_dir():
-        pytest.skip("the folder of hostile files is not on this machine")
-    return DATA / "hostile"
-
-
-def test_nothing_that_is_no_json_is_accepted(hostile: Path) -> None:
-    files = sorted((hostile / "JSONTestSuite" / "test_parsing").glob("n_*.json"))
-    found = {file.name: read(file) for file in files}
-    assert len(files) > 150
-    assert not [name for name, reading in found.items() if reading.refusal is None]
-    assert {reading.refusal.reason for reading in found.values() if reading.refusal} <= {
-        "broken_json", "too_deep", "plain_text", "empty_file", "undecodable", "unsupported_shape", "binary",
-        "broken_xml",
-    }  # fmt: skip
-
-
-def test_json_lines_hide_no_broken_json(hostile: Path) -> None:
-    """Each must-reject value as the answer of a record between two good lines: never accepted."""
-    good = json.dumps(PAIRS[0]).encode()
-    for file in sorted((hostile / "JSONTestSuite" / "test_parsing").glob("n_*.json")):
-        value = file.read_bytes()
-        if b"\n" in value or len(value) > 1000 or not value.strip() or value.startswith((b"\xef\xbb", b"{}", b'"')):
-            continue  # of several lines, or broken only because more follows
-        found = read_bytes(b"\n".join([good, b'{"question": "Q?", "answer": ' + value + b"}", good]))
-        assert found.refusal is not None or found.candidates.height == 2, file.name
-
-
-def test_naughty_strings_come_through_unchanged(hostile: Path) -> None:
-    texts = [
-        text for text in json.loads((hostile / "naughty-strings" / "blns.json").read_text("utf-8")) if text.strip()
-    ]
-    records = [{"question": f"What is {i}?", "answer": text} for i, text in enumerate(texts)]
-    assert read_bytes(jsonl([*records])).candidates["answer"].to_list() == texts
-    assert read_bytes(json.dumps(records).encode()).candidates["answer"].to_list() == texts
-
-
-def test_corrupt_parquet_files_leave_the_parent_alive(hostile: Path, tmp_path: Path, reader: Reader) -> None:
-    files = [file for file in sorted((hostile / "parquet-testing" / "bad_data").iterdir()) if file.suffix == ".parquet"]
-    frame = pl.DataFrame({"question": [f"Q{i}?" for i in range(300)], "answer": [f"A{i}" for i in range(300)]})
-    frame.write_parquet(tmp_path / "good.parquet")
-    good = (tmp_path / "good.parquet").read_bytes()
-    for i in range(12):  # the good file with a stretch of it overwritten or cut off
-        at = len(good) * i // 12
-        bad = good[:at] + b"\xff" * 16 + good[at + 16 :] if i % 2 else good[: at + 8]
-        files.append(tmp_path / f"bad{i}.parquet")
-        files[-1].write_bytes(bad)
-    started = time.monotonic()
-    for file in files:
-        with contextlib.suppress(ReaderDied):
-            found = reader.read(file)
-            assert found.refusal is not None or found.candidates.height <= 300, file.name
-    assert time.monotonic() - started < 30
-    assert reader.read(tmp_path / "good.parquet").candidates.height == 300
 
 
 def test_a_hundred_thousand_lines_take_seconds(tmp_path: Path, reader: Reader) -> None:

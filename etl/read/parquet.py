@@ -14,6 +14,7 @@ from etl.detect.strict_json import canonical
 from etl.keys import digests
 from etl.read.assemble import CHUNK, Assembly, format_of
 from etl.read.columns import Columns, add_columns, json_objects
+from etl.read.compressed import exceeds
 from etl.read.json_text import digest
 from etl.read.limits import Limits
 from etl.read.reading import Reading
@@ -22,10 +23,13 @@ from etl.shapes.base import Batch, Match
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow.parquet import FileMetaData
 
 
 def read_parquet(data: bytes, kind: str, recognise: Recogniser, limits: Limits) -> Reading:
     """Read a file of columns whole; polars panics on some broken ones, which the caller catches."""
+    if kind == "parquet" and (refusal := _too_much(data, limits)) is not None:
+        return Reading.of(refusal, Format(kind, "binary", "unknown", {}, 1.0))
     frame = _frame(data, kind)
     kind = "arrow" if kind == "arrow_stream" else kind
     known = Format(kind, "binary", "unknown", {}, 1.0)
@@ -42,7 +46,7 @@ def read_parquet(data: bytes, kind: str, recognise: Recogniser, limits: Limits) 
 
 
 def stream_parquet(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
-    """Read a parquet file of plain columns batch by batch; None for one with any other column."""
+    """Read a parquet file of plain columns batch by batch; None for one with any other column, or a bomb."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -51,6 +55,8 @@ def stream_parquet(file: BinaryIO, recognise: Recogniser, assembly: Assembly) ->
     except (pa.ArrowException, OSError):
         return None
     fields = source.schema_arrow
+    if _is_bomb(source.metadata, file.seek(0, io.SEEK_END), assembly.limits):
+        return None
     if not source.metadata.num_rows or len(set(fields.names)) < len(fields) or not all(map(_is_plain, fields.types)):
         return None
     match: Match | Refusal | None = None
@@ -87,6 +93,25 @@ def _add(assembly: Assembly, frame: pl.DataFrame, start: int, match: Match) -> N
     records = frame.to_dicts()
     digested = [digest(canonical(record)) for record in records]
     assembly.add(Batch(positions.to_list(), records, digested), match)
+
+
+def _too_much(data: bytes, limits: Limits) -> Refusal | None:
+    """Why a parquet file may not be opened; None as well where polars has to say what is wrong with it."""
+    import pyarrow as pa
+    from pyarrow.parquet import read_metadata
+
+    try:
+        return _is_bomb(read_metadata(pa.BufferReader(data)), len(data), limits)
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _is_bomb(said: FileMetaData, packed: int, limits: Limits) -> Refusal | None:
+    """Judged by what the file says of itself: a few kilobytes can hold gigabytes or billions of rows. One that lies
+    about it meets the child's limits on memory and time."""
+    if said.num_rows > limits.records:
+        return Refusal("too_many_records", f"{said.num_rows:,} rows, {limits.records:,} are allowed")
+    return exceeds(sum(said.row_group(i).total_byte_size for i in range(said.num_row_groups)), packed, limits)
 
 
 def _frame(data: bytes, kind: str) -> pl.DataFrame:
