@@ -3,7 +3,7 @@
 Words follow a Zipf-like law over the words of the example answers and 40,000 made of their syllables, so that next to
 nothing is alike by accident. Thirty pairs in a thousand are changed copies of others, in ten kinds; the last three of
 `KINDS` say something else and must not merge. Vectors are drawn, not encoded: topics with a spectrum that falls off
-like MiniLM's, a copy as near to its original as `NEARNESS` says.
+(somewhat faster than MiniLM's), a copy as near to its original as `NEARNESS` says.
 
 FOLDER gets corpus.jsonl, truth.json ([[original, copy, kind]] as places in the corpus) and vectors.npy (questions).
 """
