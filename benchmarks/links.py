@@ -174,6 +174,9 @@ def compared(folder: Path, contests: list[str], peers: str, rows: int) -> dict[s
                 results.setdefault(contest, {})[name] = {"left_out": f"above {LARGEST[name]} rows"}
                 continue
             python = peers if name.startswith(("rensa", "gaoya")) else sys.executable
+            if not Path(python).exists():
+                results.setdefault(contest, {})[name] = {"left_out": f"no {python}: see benchmarks/peers.txt"}
+                continue
             command = [python, __file__, "--one", contest, name, "--folder", str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
             made = json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip()[-300:]}
