@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 Name = Annotated[str, typer.Argument(help="The task's name.")]
-Agent = Annotated[str | None, typer.Option(envvar="ETL_AGENT", help="Only this agent's.")]
+Agent = Annotated[str | None, typer.Option(envvar="ETL_AGENT", help="Only this agent's tasks and nobody's.")]
 Description = Annotated[str | None, typer.Option(help="What it is about.")]
 Priority = Annotated[int | None, typer.Option(help="1 goes first.")]
 Kind = Annotated[str | None, typer.Option(help="manual, command, or stages joined by '+': embed, link+resolve.")]
