@@ -116,6 +116,8 @@ def test_an_end_of_a_path_that_fits_two_files_names_both(store: Store, keys: lis
 def test_a_question_is_found_exactly_or_by_its_words(store: Store, keys: list[str]) -> None:
     assert explain(store, "what is vwap").key == keys[3]
     assert explain(store, "the VWAP, what is it").key == keys[3]
+    with pytest.raises(NotFoundError, match="nothing fits"):
+        explain(store, "what is ETH")  # "what is" is no likeness
     near = explain(store, "RSI of 14 days?")
     assert near.key == keys[2]
     with pytest.raises(NotFoundError, match="nothing fits"):

@@ -402,7 +402,7 @@ def test_names_that_fit_none_or_several_deliveries_say_which_there_are(store: St
     ws.put("b.jsonl", SENT[:1])
     ws.run(store)
     first = deliveries(store)["delivery"][0]
-    assert delivery(store, first[:10])["path"] == "inbox/a.jsonl"
+    assert delivery(store, first[:10])["path"] == delivery(store, "a.jsonl")["path"] == "inbox/a.jsonl"
     with pytest.raises(NotFoundError, match=r"no delivery 'zzz'; there are: .*inbox/a.jsonl"):
         delivery(store, "zzz")
     with pytest.raises(NotFoundError, match="names 2 deliveries"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from etl.explain.explanation import Explanation, Row, first, plain, rows
 from etl.explain.words import said
 from etl.keys import part_key
+from etl.resolve.matter import matter
 from etl.resolve.pins import stacks
 from etl.store import Store
 from etl.words import overlap, words
@@ -33,8 +35,14 @@ def keys_of_text(store: Store, text: str) -> list[str]:
     found = store.query(
         f"SELECT key, question FROM pairs WHERE {likely} ORDER BY {weight} DESC, key LIMIT {CANDIDATES}", rare
     )
-    ranked = sorted((-overlap(text, question), key) for key, question in found.iter_rows())
-    return [key for similarity, key in ranked[:4] if -similarity >= LEAST_OVERLAP]
+    ranked = sorted((-overlap(text, question), key, question) for key, question in found.iter_rows())
+    about = set(matter(text))  # "what is the ... of" alone says nothing
+    fits = (
+        key
+        for similarity, key, question in ranked
+        if -similarity >= LEAST_OVERLAP and (not about or about & set(matter(question)))
+    )
+    return list(islice(fits, 4))
 
 
 def pair_of_keys(store: Store, what: str, keys: Sequence[str]) -> Explanation:

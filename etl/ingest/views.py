@@ -29,12 +29,12 @@ def deliveries(store: Store) -> pl.DataFrame:
 
 
 def find(store: Store, which: str) -> dict[str, Any]:
-    """The row of the delivery that a start of its sha256, or a path at which it was seen, names. Raises
-    `NotFoundError` for none or several, naming some that there are."""
+    """The row of the delivery that a start of its sha256, its path or the end of it, or a path at which it was
+    seen, names. Raises `NotFoundError` for none or several, naming some that there are."""
     rows = store.query(
         """
         SELECT d.* FROM deliveries d
-        WHERE d.path = $which OR starts_with(d.delivery, $which)
+        WHERE d.path = $which OR ends_with(d.path, '/' || $which) OR starts_with(d.delivery, $which)
            OR d.delivery IN (SELECT delivery FROM sightings WHERE path = $which)
         ORDER BY d.path, d.delivery
         """,

@@ -16,7 +16,7 @@ from orchestration.control import Control, sessions
 from orchestration.control.inputs import session_numbers
 from orchestration.control.sessions import Session
 from orchestration.control.store import stamp
-from orchestration.control.task import MANUAL, Task, fetch
+from orchestration.control.task import COMPLETED, MANUAL, SKIPPED, Task, fetch
 from orchestration.session.journal import Work
 
 FOLDER = "session_handoffs"
@@ -52,7 +52,8 @@ def handoff(control: Control, session: Session) -> dict[str, Any]:
         "commit": wrapped.get("commit", {}).get("commit"),
         "problems": _problems(events, work, wrapped),
     }
-    data["next"] = work.next or _next(session, task, data["remaining"])
+    over = task is None or task.status in (COMPLETED, SKIPPED)
+    data["next"] = (not over and work.next) or _next(session, task, data["remaining"])
     clean: dict[str, Any] = control.redactor.clean_data(data | {"check": _checks(data)})
     return clean
 
@@ -190,7 +191,7 @@ def _remaining(task: Task | None, work: Work) -> dict[str, Any]:
 def _next(session: Session, task: Task | None, remaining: Mapping[str, Any]) -> str:
     if task is None:
         return "The task was removed from the queue; 'etl session start' takes the next one."
-    if task.status in ("completed", "skipped"):
+    if task.status in (COMPLETED, SKIPPED):
         return f"Task {task.name} is {task.status}; 'etl session start' takes the next one."
     if task.status in ("parked", "failed", "blocked"):
         return f"Task {task.name} is {task.status}: 'etl task explain {task.name}' says why and what helps."
