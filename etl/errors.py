@@ -4,6 +4,7 @@
     ├── SettingsError          a setting, option or workspace that cannot be used as given
     ├── NotFoundError          a key, delivery, release or snapshot that does not exist
     ├── DeliveryError          a path that cannot be read at all (a bad *content* is recorded, not raised)
+    ├── RateLimitedError       a provider asks to be called less often
     ├── ModelError             an embedding model that is missing, altered or does not fit
     └── StoreError             the database
         ├── StoreLockedError       another process holds it
@@ -31,6 +32,14 @@ class NotFoundError(MotherlodeError):
 
 class DeliveryError(MotherlodeError):
     """A path cannot be read at all."""
+
+
+class RateLimitedError(MotherlodeError):
+    """A provider answered 429; `retry_after_s` is how long it asks to be left alone, None where it did not say."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ModelError(MotherlodeError):

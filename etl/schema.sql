@@ -296,6 +296,13 @@ CREATE TABLE fences (
     token BIGINT NOT NULL
 );
 
+-- Under which task and token a unit was committed; units of a plain run have no row here.
+CREATE TABLE unit_tokens (
+    seq   BIGINT PRIMARY KEY,
+    task  VARCHAR NOT NULL,
+    token BIGINT NOT NULL
+);
+
 CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
     applied TIMESTAMP NOT NULL

@@ -34,6 +34,7 @@ exports/*/*
 session_logs/
 .sessions/
 """
+TAGGED = "there is one of that name"
 PUSHES = 3
 WAIT_S = 10.0
 TIMEOUT_S = 120.0
@@ -124,7 +125,7 @@ def tag(root: Path, name: str, message: str) -> str | None:
         if not git.born():
             return "there is no commit yet"
         if git.said("tag", "--list", name):
-            return "there is one of that name"
+            return TAGGED
         git.said(*git.identity(), "tag", "--annotate", "--no-sign", f"--message={message}", name)
     except _Refused as no:
         return str(no)

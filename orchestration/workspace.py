@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from etl.store import Store
 
 FOLDERS = ("inbox", "outbox", "exports", "snapshots", "reports")
+# what is rebuilt, large or only of this machine; manifests, reports, handoffs and the queue are for committing
+IGNORED = """\
+# the store and the control store, their logs, marks and locks
+/motherlode.duckdb*
+/.motherlode.duckdb*
+/control.db*
+/snapshots/
+/session_logs/
+/.sessions/
+*.lock
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +85,8 @@ def init(root: Path) -> list[str]:
     if not settings.exists():
         settings.write_text(commented(), encoding="utf-8")
         made.append("etl.toml")
+    ignored = root / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text(IGNORED, encoding="utf-8")
+        made.append(".gitignore")
     return made

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from virtual import Clock, Fake, ends, miner, queued
 
+from etl.errors import RateLimitedError, StoreLockedError
 from orchestration import tasks
 from orchestration.control import Control
 from orchestration.quota import Limit
 from orchestration.session.mine import queue_arrived
+from orchestration.session.works import Row
 from orchestration.tasks import Spec
 
 
@@ -143,6 +145,57 @@ def test_a_driver_that_vanished_is_replaced_and_its_last_unit_booked(control: Co
     assert booked == [1, 2, 3]
     dead = control.value("SELECT session FROM sessions WHERE state = 'died'")
     assert (control.root / "session_handoffs" / f"handoff_{dead}.md").exists()
+
+
+def test_a_unit_that_a_locked_store_kept_from_the_books_is_booked_at_the_next_start(
+    control: Control, clock: Clock
+) -> None:
+    """Committed, then locked through every try: the session is over, the unit is its own all the same."""
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 3})
+    one = miner(control, works, clock)
+    rows = works.rows
+
+    def locked(task: tasks.Task, after: int) -> list[Row]:
+        if len(works.ledger) == 2:
+            raise StoreLockedError("held by somebody else")
+        return rows(task, after)
+
+    works.rows = locked  # type: ignore[method-assign]
+    works.owned = lambda task=None: locked(task, 0)  # type: ignore[arg-type, method-assign]
+    first = one.mine()
+    assert one.trouble is not None
+    assert tasks.fetch(control, "a").units == 1
+    del works.rows, works.owned
+    assert ends(miner(control, works, clock).mine()) == [("a", "done")]
+    assert (tasks.fetch(control, "a").units, tasks.fetch(control, "a").done) == (3, 3)
+    whose = {event["detail"]["seq"]: event["session"] for event in control.events(event="unit")}
+    assert [whose[1], whose[2]] == [first[0].name] * 2
+    handoff = json.loads(
+        (control.root / "session_handoffs" / f"handoff_{first[0].name}.json").read_text(encoding="utf-8")
+    )
+    assert handoff["done"]["units"][0]["seqs"] == [1, 2]
+    assert handoff["progress"]["done"] == 2
+
+
+def test_a_provider_that_says_no_does_not_park_a_task(control: Control, clock: Clock) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 2})
+    works.raising = [RateLimitedError("429: too many requests", retry_after_s=900) for _ in range(5)]
+    began = clock.at
+    assert ends(miner(control, works, clock).mine()) == [("a", "failed")] * 5 + [("a", "done")]
+    assert clock.at - began >= timedelta(seconds=5 * 900)
+
+
+def test_of_equal_priority_the_round_that_was_due_first_goes_first(control: Control, clock: Clock) -> None:
+    """So that one who comes every day cannot keep a younger one waiting for ever."""
+    queued(control, clock, "daily", every=timedelta(days=1))
+    works = Fake(clock, {"daily": 1, "once": 1})
+    assert ends(miner(control, works, clock).mine()) == [("daily", "done")]
+    queued(control, clock, "once")
+    clock.sleep(86_400)
+    works.sizes["daily"] = 2
+    assert ends(miner(control, works, clock).mine()) == [("once", "done"), ("daily", "done")]
 
 
 def test_four_days_under_a_daily_quota_never_exceed_it_and_lose_nothing(control: Control, clock: Clock) -> None:

@@ -122,6 +122,7 @@ def test_a_store_locked_by_another_process_is_waited_for(tmp_path: Path) -> None
 
         one = Miner(control, workspace, works, Quota(control, ()), sleep=sleep, say=lambda _: None, jitter=lambda: 0.5)
         works.tokens = dict  # type: ignore[method-assign]  # of the recovery, which waits by itself
+        works.owned = lambda task=None: []  # type: ignore[method-assign]  # the same
         ended = one.mine()
         works.close()
         assert naps == [5.0, 10.0]
@@ -150,6 +151,7 @@ def held_when_mining(root: Path, control: Control) -> Iterator[None]:
     works = PipelineWorks(workspace)
     with held(root, 60):
         works.tokens = dict  # type: ignore[method-assign]  # as if the store had been free at the start
+        works.owned = lambda task=None: []  # type: ignore[method-assign]  # the same
         one = Miner(control, workspace, works, Quota(control, ()), sleep=lambda _: None, say=_to_stderr)
         one.mine()
         assert one.trouble is not None

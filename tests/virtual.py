@@ -51,7 +51,9 @@ class Fake:
             if self.failing.get(task.name, 0):
                 self.failing[task.name] -= 1
                 raise ValueError("text of a pair")
-            self.ledger.append((task.name, Row(len(self.ledger) + 1, "work", f"unit {done}", {"n": 1})))
+            self.ledger.append(
+                (task.name, Row(len(self.ledger) + 1, "work", f"unit {done}", {"n": 1}, "", task.name, claim.token))
+            )
             yield Progress("work", f"unit {done}", done + 1, self.sizes[task.name], {"n": 1})
 
     def mark(self) -> int:
@@ -59,6 +61,9 @@ class Fake:
 
     def rows(self, task: Task, after: int) -> list[Row]:
         return [row for name, row in self.ledger if name == task.name and row.seq > after]
+
+    def owned(self, task: str | None = None) -> list[Row]:
+        return [row for name, row in self.ledger if task in (None, name)]
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         return {seq: "" for seq in seqs if 0 < seq <= len(self.ledger)}

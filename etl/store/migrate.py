@@ -59,8 +59,13 @@ MIGRATIONS: Sequence[Migration] = (
         )
         """,
     ),
+    Migration(
+        5,
+        "the task and token under which a unit was committed",
+        "CREATE TABLE unit_tokens (seq BIGINT PRIMARY KEY, task VARCHAR NOT NULL, token BIGINT NOT NULL)",
+    ),
 )
-VERSION = 4
+VERSION = 5
 
 
 def create(con: duckdb.DuckDBPyConnection, *, at: datetime) -> None:

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -196,6 +196,8 @@ class Store:
                 open_unit = Unit(con, ledger.last(con).seq + 1)
                 yield open_unit
                 entry = ledger.append(con, job=job, unit=unit, recipe=recipe, counts=open_unit.counts, at=self.now())
+                if self.fence is not None:
+                    con.execute("INSERT INTO unit_tokens VALUES (?, ?, ?)", [entry.seq, *astuple(self.fence)])
                 con.execute("COMMIT")
             except BaseException as error:
                 self._roll_back(con, error)

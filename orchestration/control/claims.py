@@ -78,7 +78,8 @@ def claim(
     refuse: Refuse | None = None,
     missing: Missing | None = None,
 ) -> Claim | None:
-    """Take the next ready task by priority, then age; or the one that is named. None where there is none.
+    """Take the next ready task by priority, then by when its round was due; or the one that is named. None where there
+    is none.
 
     `agent` gets what is assigned to it or to nobody; without one only what is assigned to nobody. `refuse` may turn a
     task down, with a reason in words (a quota that has no room). A running task whose holder is dead is taken over with
@@ -162,7 +163,7 @@ def _candidates(control: Control, agent: str | None, *, limit: int) -> list[str]
         WHERE (t.agent IS NULL OR t.agent = :agent)
         AND (t.status = 'ready' OR t.status = 'running' AND (l.holder IS NULL OR
              l.lease_s IS NOT NULL AND abs(julianday(:now) - julianday(l.heartbeat)) * 86400 > l.lease_s))
-        ORDER BY t.priority, t.created, t.task LIMIT :limit
+        ORDER BY t.priority, t.due, t.created, t.task LIMIT :limit
         """,
         {"agent": agent, "now": control.stamp(), "limit": limit},
     )

@@ -18,6 +18,8 @@ from orchestration.control.store import Control, stamp
 from orchestration.control.task import COMPLETED, FAILED, PARKED, Task, fetch
 
 RETRY_S = 60.0
+RATE_LIMITED, QUOTA_FULL = "rate_limited", "quota_full"
+NO_FAULT = (RATE_LIMITED, QUOTA_FULL)  # of the task: it waits, and no attempt is counted
 
 
 def heartbeat(control: Control, claim: Claim) -> None:
@@ -76,6 +78,7 @@ def fail(
 ) -> str:
     """An attempt failed: it waits and is tried again (60 s, then twice as long), after three attempts it is parked.
 
+    A provider or a quota that has no room is no fault of the task: it waits, and is never parked for that.
     `retry=False` is for what would fail again the same way. Returns the new status.
     """
     detail = control.redactor.clean(detail)
@@ -83,12 +86,14 @@ def fail(
         _held(con, claim)
         task = fetch(control, claim.task)
         _let_go(control, con, claim, "attempt_failed", {"reason": reason, "detail": detail, "attempt": task.attempts})
-        if not retry or task.attempts >= ATTEMPTS:
+        if reason in NO_FAULT:
+            con.execute("UPDATE tasks SET attempts = 1 WHERE task = ?", (claim.task,))
+        elif not retry or task.attempts >= ATTEMPTS:
             status = PARKED if retry else FAILED
             end(control, con, task, status, reason=reason, detail=detail)
             notice(control, f"task {task.name} {status}: {reason}", task=task.name, detail=detail)
             return status
-        wait = RETRY_S * 2 ** (task.attempts - 1) if wait_s is None else wait_s
+        wait = RETRY_S * 2 ** (min(task.attempts, ATTEMPTS) - 1) if wait_s is None else wait_s
         until = stamp(control.now() + timedelta(seconds=wait))
         con.execute("UPDATE tasks SET status = 'waiting', not_before = ? WHERE task = ?", (until, claim.task))
         return restand(control, claim.task)

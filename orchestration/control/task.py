@@ -107,7 +107,7 @@ def listed(control: Control, *, status: str | None = None, agent: str | None = N
         f"""
         {SELECT} WHERE (:status IS NULL OR t.status = :status)
         AND (:agent IS NULL OR t.agent IS NULL OR t.agent = :agent)
-        ORDER BY t.priority, t.created, t.task
+        ORDER BY t.priority, t.due, t.created, t.task
         """,
         {"status": status, "agent": agent},
     )

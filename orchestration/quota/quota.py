@@ -69,11 +69,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a unit may not start. `until`: when the limit starts anew; None where the clock alone does not free it."""
+    """Why a unit may not start. `until`: when the limit starts anew; None where the clock alone does not free it.
+    `never`: it needs more than there ever is."""
 
     limit: Limit
     why: str
     until: datetime | None
+    never: bool = False
 
 
 class Quota:
@@ -209,7 +211,7 @@ def _refusal(standing: Standing, cost: float) -> Refusal:
         f"{room:,.6g} are left of the {limit.work:,.6g} for work"
     )
     if cost > limit.work * (1 + EPSILON):
-        return Refusal(limit, f"{why}; it never fits: raise the limit or make the units smaller", None)
+        return Refusal(limit, f"{why}; it never fits: raise the limit or make the units smaller", None, never=True)
     if limit.concurrent:
         return Refusal(limit, f"{why}; free when something that runs ends", None)
     if limit.per == "session":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import MotherlodeError
@@ -14,6 +15,7 @@ from orchestration import git
 from orchestration.control import Control, sessions
 from orchestration.control.sessions import Session
 from orchestration.control.standing import notice
+from orchestration.control.store import stamp
 from orchestration.control.task import fetch
 from orchestration.session.journal import Work
 from orchestration.settings import Git as Settings
@@ -81,8 +83,6 @@ def make(
 ) -> Result:  # fmt: skip
     """Commit our own files, once a `mark`; what came of it, in the history too."""
     settings, root = workspace.settings.git, workspace.root
-    if not settings.enabled:
-        return {"commit": None, "why": "[git] enabled is false in etl.toml"}
     problem = git.make_own(root) if settings.repository == "own" else None
     paths = git.own_paths(root, deliveries=settings.deliveries)
     made = git.commit(root, paths, message, mark=mark, redactor=control.redactor, sleep=sleep)
@@ -101,23 +101,25 @@ def remember(control: Control, commit: str | None, *, session: str, task: str | 
     control.event(COMMITTED, task, session=session, detail={"commit": commit, **figures})
 
 
-def mark_milestones(
-    control: Control, workspace: Workspace, reached: Reached | None, *, graded: str | None
-) -> list[str]:
-    """Tag and tell what was reached since the last time; returns the tags. `graded`: a task just graded A."""
-    tags = []
+def mark_milestones(control: Control, workspace: Workspace, reached: Reached | None, *, graded: str | None) -> None:
+    """Tag and tell what was reached since the last time. `graded`: a task just graded A."""
     if graded is not None:
         day = f"{control.now():%Y%m%d}"
-        tags += _reached(control, workspace, f"task-{graded}-A-{day}", f"task {graded} is completed with an A", graded)
+        _reached(control, workspace, f"task-{graded}-A-{day}", f"task {graded} is completed with an A", graded)
     if reached is None:
-        return tags
+        return
     step, goal = workspace.settings.git.milestone_pairs, workspace.settings.project.goal
     pairs = reached.pairs // step * step if step else 0
     if pairs:
-        tags += _reached(control, workspace, f"pairs-{pairs}", f"{pairs:,} distinct pairs are in the store")
+        _reached(control, workspace, f"pairs-{pairs}", f"{pairs:,} distinct pairs are in the store")
     if goal and reached.kept >= goal:
-        tags += _reached(control, workspace, f"goal-{goal}", f"the goal of {goal:,} kept pairs is reached")
-    return tags
+        _reached(control, workspace, f"goal-{goal}", f"the goal of {goal:,} kept pairs is reached")
+
+
+def tags_since(control: Control, since: datetime) -> list[str]:
+    """The tags that were made since a time; pushing one twice does no harm, leaving one out does."""
+    found = [event for event in control.events(event=MILESTONE) if event["at"] >= stamp(since)]
+    return [event["detail"]["tag"] for event in found if event["detail"].get("tag")]
 
 
 def push(control: Control, workspace: Workspace, tags: list[str], *, task: str | None, sleep: Sleep) -> str | None:
@@ -132,15 +134,16 @@ def push(control: Control, workspace: Workspace, tags: list[str], *, task: str |
     return failed
 
 
-def _reached(control: Control, workspace: Workspace, name: str, text: str, task: str | None = None) -> list[str]:
+def _reached(control: Control, workspace: Workspace, name: str, text: str, task: str | None = None) -> None:
     if any(event["detail"].get("name") == name for event in control.events(event=MILESTONE)):
-        return []
+        return
     tag = f"{TAGS}{name}"
     why_not = git.tag(workspace.root, tag, text) if workspace.settings.git.enabled else "[git] enabled is false"
-    detail = {"name": name, "tag": None if why_not else tag, "why_no_tag": why_not}
-    control.event(MILESTONE, task, detail=detail)
-    notice(control, text, task=task, level="success")
-    return [] if why_not else [tag]
+    made = why_not in (None, git.TAGGED)  # the latter by one that was killed before it could say so
+    detail = {"name": name, "tag": tag if made else None, "why_no_tag": None if made else why_not}
+    with control.transaction():
+        control.event(MILESTONE, task, detail=detail)
+        notice(control, text, task=task, level="success")
 
 
 def _newest(control: Control, event: str) -> Mapping[str, Any]:

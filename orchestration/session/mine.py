@@ -21,19 +21,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from etl.errors import DiskFullError, FencedOffError, HardStop, MotherlodeError, StoreError, StoreLockedError
+from etl.errors import (
+    DiskFullError,
+    FencedOffError,
+    HardStop,
+    MotherlodeError,
+    RateLimitedError,
+    StoreError,
+    StoreLockedError,
+)
 from etl.progress import Progress
 from orchestration import tasks
 from orchestration.control import Claim, Control, holding, inputs, sessions
 from orchestration.control.claims import LEASE_S
+from orchestration.control.holding import QUOTA_FULL, RATE_LIMITED
 from orchestration.control.sessions import DIED
 from orchestration.control.standing import NOTICE, notice, shift_retries
 from orchestration.control.store import moment
 from orchestration.control.task import COMPLETED, MANUAL, SKIPPED, Task, fetch
 from orchestration.logs import NoLog, SessionLog
-from orchestration.quota import BANDS, WRAP, Quota, QuotaMeter, Standing
+from orchestration.quota import BANDS, WRAP, Quota, QuotaMeter, Refusal, Standing
 from orchestration.session import commits
-from orchestration.session.recover import alive, book, had, rebuild, recover, withdraw
+from orchestration.session.recover import alive, book, had, recover, settle, withdraw
 from orchestration.session.start import DRIVEN, NothingReadyError, begin, claim_of
 from orchestration.session.works import Works
 from orchestration.session.wrap import (
@@ -173,6 +182,8 @@ class Miner:
                 self._log_error(session, error)
                 return Ending(INTERRUPTED, f"{outside.replace('_', ' ')}: {error}", outside, stop=True)
             self._log_error(session, error)
+            if isinstance(error, RateLimitedError):
+                return Ending(FAILED, self.control.redactor.clean(str(error)), RATE_LIMITED, error.retry_after_s)
             return self._failed(claim, error)
         raise AssertionError("the loop above returns or raises")
 
@@ -180,10 +191,8 @@ class Miner:
         self, session: sessions.Session, task: Task, claim: Claim, meter: QuotaMeter, beat: threading.Event
     ) -> Ending:
         withdraw(self.control, self.works)
-        rebuild(self.control, self.works, claim, sessions.get(self.control, session.name))
+        settle(self.control, self.works, task=task.name)
         before, task, at = task.units, fetch(self.control, task.name), self.works.mark()
-        journal = {"seq": at, "digest": self.works.digests([at]).get(at, "")}
-        sessions.update(self.control, session.name, journal=journal)
         clock, worked = ClockWatch(self.control.now, self.monotonic), task.units - before
         units = self.works.units(task, claim, meter, had(self.control, task))
         while True:
@@ -195,7 +204,7 @@ class Miner:
                 return Ending(THRESHOLD, f"a limit is at {meter.band().replace('_', ' ')}")
             refused = meter.begin_unit()
             if refused is not None:
-                return self._stopped(THRESHOLD, refused.why, worked, refused.until)
+                return self._stopped(THRESHOLD, refused.why, worked, refused)
             progress = self._next(units, meter)
             if progress is None:
                 return self._done(claim)
@@ -302,13 +311,14 @@ class Miner:
         holding.unit_failed(self.control, claim, why)
         return Ending(FAILED, why, reason)
 
-    def _stopped(self, how: str, why: str, worked: int, until: datetime | None) -> Ending:
+    def _stopped(self, how: str, why: str, worked: int, refused: Refusal | None) -> Ending:
         """At a limit. A session that could not do one unit waits for the limit to reset, so that it does not spin."""
         if worked:
             return Ending(how, why)
+        until = None if refused is None else refused.until
         resets = [at for at in (until, *(s.resets for s in self._full())) if at is not None]
         wait = max(0.0, (min(resets) - self.control.now()).total_seconds()) if resets else None
-        return Ending(FAILED, why, "quota", wait)
+        return Ending(FAILED, why, "quota" if refused is None or refused.never else QUOTA_FULL, wait)
 
     def _full(self) -> list[Standing]:
         found = self.quota.standings(agent=self.agent)

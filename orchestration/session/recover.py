@@ -11,10 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from etl.errors import FencedOffError, NotFoundError
+from etl.errors import NotFoundError
 from etl.progress import Progress
 from orchestration.control import Claim, Control, claims, holding, sessions
-from orchestration.control.sessions import DIED, WRAPPING, Session
+from orchestration.control.sessions import DIED, WRAPPED, WRAPPING, Session
 from orchestration.control.standing import notice
 from orchestration.control.store import Row as ControlRow
 from orchestration.control.store import stamp
@@ -23,7 +23,7 @@ from orchestration.session.handoff import UNIT_LOST
 from orchestration.session.handoff import write as write_handoff
 from orchestration.session.start import claim_of
 from orchestration.session.works import SIGHTING, Row, Works
-from orchestration.session.wrap import Wrapping, record, snapshot, wrap
+from orchestration.session.wrap import UNPUBLISHED, Wrapping, record, snapshot, unpublished, wrap
 
 FOLDER = ".sessions"
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
@@ -61,25 +61,28 @@ def recover(control: Control, works: Works, wrapping: Wrapping) -> list[str]:
     withdraw(control, works)
     mended = []
     for row in control.rows(
-        "SELECT session FROM sessions WHERE mode = 'driven' AND state IN ('open', 'wrapping') ORDER BY started"
+        f"""
+        SELECT session FROM sessions
+        WHERE mode = 'driven' AND (state IN ('open', 'wrapping') OR {UNPUBLISHED}) ORDER BY started
+        """
     ):
         name = row["session"]
         try:
             with alive(control.root, name):
                 session = sessions.get(control, name)
-                if session.state in (sessions.OPEN, WRAPPING):
+                if session.state in (sessions.OPEN, WRAPPING) or unpublished(session):
                     _mend(control, works, wrapping, session)
                     mended.append(name)
         except Timeout:  # its driver lives
             continue
+    settle(control, works)
     return mended
 
 
 def _mend(control: Control, works: Works, wrapping: Wrapping, session: Session) -> None:
     claim = claim_of(control, session)
-    with suppress(FencedOffError, NotFoundError):  # taken over, or the task is gone: theirs to book
-        rebuild(control, works, claim, session)
-    if session.state == WRAPPING or "ending" in session.journal:
+    settle(control, works, session=session)
+    if session.state in (WRAPPING, WRAPPED) or "ending" in session.journal:
         works.close()
         wrap(replace(wrapping, name=session.name))
         return
@@ -96,19 +99,54 @@ def _mend(control: Control, works: Works, wrapping: Wrapping, session: Session) 
     record(mine, "recovered, its process died", mark=f"Motherlode-Recovered: {session.name}")
 
 
-def rebuild(control: Control, works: Works, claim: Claim, session: Session) -> int:
-    """Book the units of a session that the ledger has and the books have not; returns how many."""
-    after = session.journal.get("seq")
-    if after is None or not continues(works, after, session.journal.get("digest", "")):
-        return 0
-    task = fetch(control, claim.task)
-    rows = works.rows(task, after)
+def settle(control: Control, works: Works, *, task: str | None = None, session: Session | None = None) -> int:
+    """Book the units that the ledger has and the books have not, to the session under whose token each was committed;
+    returns how many. Whoever holds that task now, and however the session ended.
+
+    Of one task: for its new holder, whom no other holder can follow unseen. Of one session: for who wraps it. Of all:
+    those of sessions that are over.
+    """
+    rows = works.owned(task if session is None else session.task)
     with control.transaction():
-        known = booked(control, after)
-        lost = [row for row in rows if not known.has(row)]
-        if lost:
-            book_rows(control, claim, lost, left=None)
-    return len(lost)
+        known = booked(control, 0) if rows else Booked({})
+        lost: dict[tuple[str | None, int | None], list[Row]] = {}
+        for row in rows:
+            if not known.has(row) and (session is None or row.token == session.token):
+                lost.setdefault((row.task, row.token), []).append(row)
+        done = 0
+        for (name, token), theirs in lost.items():
+            found = control.rows("SELECT session, state FROM sessions WHERE task = ? AND token = ?", (name, token))
+            if found and (task or session or found[0]["state"] not in (sessions.OPEN, WRAPPING)):
+                _book_late(control, sessions.get(control, found[0]["session"]), theirs)
+                done += len(theirs)
+    return done
+
+
+def _book_late(control: Control, session: Session, rows: Sequence[Row]) -> None:
+    """Inside a transaction: units of a session that lost its claim, or its voice. The task has them, if its round is
+    still the one that the session worked on."""
+    claimed = [
+        event["at"] for event in control.events(session.task, event="claimed") if event["session"] == session.name
+    ]
+    items = sum(row.items for row in rows)
+    with control.transaction() as con:
+        con.execute(
+            """
+            UPDATE tasks SET done = done + :items, units = units + :units, attempts = min(attempts, 1),
+                             total = CASE WHEN done + :items > total THEN done + :items ELSE total END
+            WHERE task = :task AND started <= :at AND status NOT IN ('completed', 'skipped')
+            """,
+            {"items": items, "units": len(rows), "task": session.task, "at": max(claimed, default="")},
+        )
+    for row in rows:
+        detail = asdict(Entry(row.seq, row.job, row.unit, dict(row.counts), row.items, row.digest))
+        control.event("unit", session.task, session=session.name, detail=detail)
+    if "state" in (steps := session.journal.get("wrap", {})):  # its handoff tells of them too
+        kept = steps["state"]
+        kept["progress"]["done"] += items
+        sessions.update(control, session.name, journal={"wrap": {**steps, "state": kept}})
+    if session.state not in (sessions.OPEN, WRAPPING):
+        write_handoff(control, session.name, root=control.root)
 
 
 def book(control: Control, works: Works, claim: Claim, progress: Progress, after: int) -> int:
@@ -125,27 +163,21 @@ def book(control: Control, works: Works, claim: Claim, progress: Progress, after
     left = max(0, progress.total - progress.done)
     with control.transaction():
         known = booked(control, after)
-        mine = [row for row in rows if not known.has(row) and row.job in (progress.job, SIGHTING)]
+        mine = [
+            row
+            for row in rows
+            if not known.has(row)
+            and row.job in (progress.job, SIGHTING)
+            and (row.token is None or (row.task, row.token) == (claim.task, claim.token))
+        ]
         like = [row for row in mine if progress.unit.startswith(row.unit) or row.counts == dict(progress.counts)]
         row = next(iter(like or mine), None)
         if row is not None:
-            book_rows(control, claim, [row], left=left)
-            return row.seq
-        # a unit without a row of its own: a snapshot, a command
-        entry = Entry(None, progress.job, progress.unit, progress.counts, 1, "")
-        _book(control, claim, fetch(control, claim.task), [entry], left)
-        return after
-
-
-def book_rows(control: Control, claim: Claim, rows: Sequence[Row], *, left: int | None) -> None:
-    """Inside a transaction: progress and one event a row."""
-    entries = [Entry(row.seq, row.job, row.unit, row.counts, row.items, row.digest) for row in rows]
-    _book(control, claim, fetch(control, claim.task), entries, left)
-
-
-def continues(works: Works, seq: int, digest: str) -> bool:
-    """Whether the ledger still holds what stood there: a restored snapshot may have taken it back."""
-    return seq == 0 or not digest or works.digests([seq]).get(seq) == digest
+            entry = Entry(row.seq, row.job, row.unit, row.counts, row.items, row.digest)
+        else:  # a unit without a row of its own: a snapshot, a command
+            entry = Entry(None, progress.job, progress.unit, progress.counts, 1, "")
+        _book(control, claim, fetch(control, claim.task), entry, left)
+        return after if row is None else row.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +258,8 @@ def had(control: Control, task: Task) -> dict[str, Counter[str]]:
     return sums
 
 
-def _book(
-    control: Control,
-    claim: Claim,
-    task: Task,
-    entries: Sequence[Entry],
-    left: int | None,
-) -> None:
-    done = task.done + sum(entry.items for entry in entries)
-    total = max(done, task.total or 0) if left is None else done + left
-    holding.progress(control, claim, done=done, total=total, units=len(entries))
-    for entry in entries:
-        detail = asdict(entry) | {"counts": dict(entry.counts)}
-        control.event("unit", claim.task, actor=claim.holder, session=claim.session, detail=detail)
+def _book(control: Control, claim: Claim, task: Task, entry: Entry, left: int) -> None:
+    done = task.done + entry.items
+    holding.progress(control, claim, done=done, total=done + left, units=1)
+    detail = asdict(entry) | {"counts": dict(entry.counts)}
+    control.event("unit", claim.task, actor=claim.holder, session=claim.session, detail=detail)

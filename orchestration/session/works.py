@@ -45,6 +45,8 @@ class Row:
     unit: str
     counts: Mapping[str, int]
     digest: str = ""  # of the row and all before it: after a restore a number comes again, a digest does not
+    task: str | None = None  # under whose token it was committed; None: a plain run, or an older store
+    token: int | None = None
 
     @property
     def items(self) -> int:
@@ -66,6 +68,9 @@ class Works(Protocol):
 
     def rows(self, task: Task, after: int) -> list[Row]:
         """The rows of the ledger after one, of the jobs that a task runs."""
+
+    def owned(self, task: str | None = None) -> list[Row]:
+        """The rows of the ledger that were committed under a task's token; of one task."""
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         """The chain digests of rows of the ledger, of those that are there."""
@@ -150,14 +155,12 @@ class PipelineWorks:
         jobs = {*task.stages, SIGHTING} if "ingest" in task.stages else set(task.stages)
         if not self._there or not jobs:
             return []
-        found = self.store.query(
-            """
-            SELECT seq, job, unit, counts::VARCHAR, digest FROM ledger
-            WHERE seq > ? AND list_contains(?, job) ORDER BY seq
-            """,
-            [after, sorted(jobs)],
-        )
-        return [Row(seq, job, unit, json.loads(counts), digest) for seq, job, unit, counts, digest in found.iter_rows()]
+        return self._rows("WHERE seq > ? AND list_contains(?, job)", [after, sorted(jobs)])
+
+    def owned(self, task: str | None = None) -> list[Row]:
+        if not self._there:
+            return []
+        return self._rows("WHERE task IS NOT NULL AND (? IS NULL OR task = ?)", [task, task])
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         if not self._there or not seqs:
@@ -192,6 +195,16 @@ class PipelineWorks:
     def close(self) -> None:
         if "store" in self.__dict__:
             self.store.close()
+
+    def _rows(self, where: str, parameters: Sequence[object]) -> list[Row]:
+        found = self.store.query(
+            f"""
+            SELECT seq, job, unit, counts::VARCHAR, digest, task, token
+            FROM ledger LEFT JOIN unit_tokens USING (seq) {where} ORDER BY seq
+            """,
+            parameters,
+        )
+        return [Row(seq, job, unit, json.loads(counts), *more) for seq, job, unit, counts, *more in found.iter_rows()]
 
     def _pending(self, task: Task) -> bool:
         at = self.mark()

@@ -38,6 +38,10 @@ WRAPPED_BY_HAND, THRESHOLD, DONE, HARD_STOPPED, FAILED, INTERRUPTED = (
     "by_hand", "threshold", "done", "hard_stop", "failed", "interrupted",
 )  # fmt: skip
 
+# wrapped, and then killed before what follows a wrap was done
+UNPUBLISHED = """
+state = 'wrapped' AND json_extract(journal, '$.wrap.close.publish') AND json_extract(journal, '$.published') IS NULL
+"""
 AT_ONCE = ("finish", "state", "close")  # quick: one transaction with their entry in the journal
 
 Result = dict[str, Any]
@@ -84,6 +88,9 @@ def wrap(
     `reason` and `wait_s` are for one that failed: what the task's history says, and when it is tried again.
     """
     session = wrapping.session
+    if unpublished(session):
+        publish(wrapping)
+        return wrapping.session
     if session.state in (WRAPPED, ABANDONED, DIED):
         raise SettingsError(f"{session.name} is {session.state} already")
     if wrapping.meter is not None:
@@ -178,6 +185,8 @@ def commit(wrapping: Wrapping) -> Result:
 
 def record(wrapping: Wrapping, why: str, *, mark: str, subject: str | None = None) -> Result:
     """Commit what the books say now, once a `mark`."""
+    if not wrapping.workspace.settings.git.enabled:
+        return {"commit": None, "why": "[git] enabled is false in etl.toml", "problem": None}
     write_queue(wrapping)
     write_handoff(wrapping.control, wrapping.name, root=wrapping.workspace.root)
     return commits.make(
@@ -215,30 +224,38 @@ def commit_by_hand(wrapping: Wrapping) -> str | None:
     return commit
 
 
+def unpublished(session: Session) -> bool:
+    """Whether a session is wrapped, and what comes after was cut short."""
+    due = session.journal.get("wrap", {}).get("close", {}).get("publish", False)
+    return session.state == WRAPPED and due and "published" not in session.journal
+
+
 def publish(wrapping: Wrapping) -> None:
     """After the wrap: a completed task is committed with its report, milestones are tagged, and all of it is pushed.
 
-    Nothing here is needed for the books: cut short, the next wrap commits the files, tags what the store has reached
-    and pushes; only the tag and the notice of this task's grade are then missing.
+    Nothing here is needed for the books. Cut short, the next start does it again: a commit is made once a mark, a tag
+    once a milestone, and the notice stands in one transaction with the entry that says that all is done.
     """
     control, session = wrapping.control, wrapping.session
     done = session.journal["wrap"]["queue"]
     graded = None
+    # not the ending in words: it may be the last line of a command's output
+    how = session.journal["ending"]["how"].replace("_", " ")
+    told = f"{session.name} is wrapped ({how}), task {session.task} is {done.get('task')}"
     if done.get("task") == "completed":
         grade = done.get("grade")
         graded = str(session.task) if grade == "A" else None
         note = f"Task complete: {session.task} ({_at(wrapping)}, {f'grade {grade}' if grade else 'not graded'})"
         record(wrapping, "the task is completed", mark=f"Motherlode-Completed: {session.name}", subject=note)
-        notice(control, f"task {session.task} is completed, grade {grade or '-'}", task=session.task, level="info")
-    else:
-        # not the ending in words: it may be the last line of a command's output
-        how = session.journal["ending"]["how"].replace("_", " ")
-        told = f"{session.name} is wrapped ({how}), task {session.task} is {done.get('task')}"
-        notice(control, told, task=session.task, level="info")
+        told = f"task {session.task} is completed, grade {grade or '-'}"
     skip = wrapping.incomplete or session.journal["wrap"]["snapshot"].get("problem")
     reached = None if skip else commits.Reached.of(wrapping.query)
-    tags = commits.mark_milestones(control, wrapping.workspace, reached, graded=graded)
+    commits.mark_milestones(control, wrapping.workspace, reached, graded=graded)
+    tags = commits.tags_since(control, session.started)
     commits.push(control, wrapping.workspace, tags, task=session.task, sleep=wrapping.sleep)
+    with control.transaction():
+        notice(control, told, task=session.task, level="info")
+        sessions.update(control, session.name, journal={"published": True})
 
 
 def handoff(wrapping: Wrapping) -> Result:
@@ -266,7 +283,7 @@ def close(wrapping: Wrapping) -> Result:
     """The session is wrapped; its handoff says so too."""
     sessions.update(wrapping.control, wrapping.name, state=WRAPPED)
     write_handoff(wrapping.control, wrapping.name, root=wrapping.workspace.root)
-    return {}
+    return {"publish": True}
 
 
 def message(wrapping: Wrapping, mark: str, why: str, subject: str | None = None) -> str:
