@@ -1,11 +1,17 @@
 """Looking at a rejected record, and reading again what was rejected or refused."""
 
+import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import etl
+from etl.ingest.mending import MENDS, OTHERWISE, how_to_mend
+from etl.ingest.plan import DIED, PARKED
+from etl.read.salvaged import REASON
 from orchestration import mending, runs
 from orchestration.cli import run
 from orchestration.workspace import Workspace, init
@@ -139,3 +145,40 @@ def test_a_corrected_file_that_is_not_taken_in_replaces_nothing(
         assert capsys.readouterr().err.strip().count("etl: ") == 1
     with workspace.store(write=True) as store:
         assert store.value("SELECT count(*) FROM deliveries WHERE state = 'retracted'") == 0
+
+
+# ── advice ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+GIVEN = {"Refusal": 0, "refused": 0, "Barred": 0, "_bar": 1, "ReaderDied": 0, "BadXmlError": 0, "Why": 0, "Reject": 1,
+         "reject": 1}  # fmt: skip
+
+
+def reasons_in_the_code() -> set[str]:
+    """Each reason that a file or record can be given, wherever it stands as a literal or as a constant."""
+    found = {f"{how}_{side}" for how in ("no", "empty") for side in ("question", "answer")}  # put together in SQL terms
+    found |= {DIED, PARKED, REASON, "retracted_by_user", "field_too_large"}
+    for path in (Path(etl.__file__).parent).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                found |= _literals(node.args[GIVEN[name]]) if len(node.args) > GIVEN.get(name, 99) else set()
+            elif isinstance(node, ast.Return) and path.name == "archive.py":  # pairs of a reason and evidence
+                found |= {
+                    word for one in ast.walk(node) if isinstance(one, ast.Tuple) for word in _literals(one.elts[0])
+                }
+    return found
+
+
+def _literals(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.IfExp):
+        return _literals(node.body) | _literals(node.orelse)
+    said = isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch("[a-z_]+", node.value)
+    return {said[0]} if said else set()
+
+
+def test_every_reason_that_is_given_has_advice_and_every_advice_a_reason() -> None:
+    reasons = reasons_in_the_code()
+    assert {"macros", "unsafe_path", "too_many_turns", "no_answer", "broken_xml", "folder_loop"} <= reasons
+    assert len(reasons) > 60
+    assert sorted(reason for reason in reasons if how_to_mend(reason) == OTHERWISE) == []
+    assert sorted(set(MENDS) - reasons) == []

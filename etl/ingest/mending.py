@@ -2,39 +2,81 @@
 
 from __future__ import annotations
 
-# how each reason can be mended; what is not here has no better advice than the last line
-_MENDS = {
+# how each reason can be mended; a reason of a shape of your own has no better advice than the last line
+MENDS = {
+    "answer_not_among_options": "the key names none of the options: mend it in a copy of the file and send the copy",
     "answers_only": "send the questions with the answers, in one file",
+    "binary": "neither text nor a container that can be read; ask the sender for an export as JSON, CSV or Parquet",
     "broken_archive": "ask the sender to pack the files again",
     "broken_json": "ask the sender for the whole file; of one that was cut short the records before the cut are good",
     "broken_json_line": "mend this line in a copy of the file and send the copy: what is known is not doubled",
+    "broken_json_rest": "ask the sender for the whole file; the records before the break were taken in",
     "broken_link": "put the file itself in the place of the link",
+    "broken_member": "this file of the archive is damaged, the others are read; ask the sender to pack it again",
     "broken_row": "mend the quoting of this row in a copy of the file and send the copy; what is known is not doubled",
+    "broken_xml": "the evidence says in which line; mend it in a copy of the file and send the copy",
+    "broken_yaml": "the evidence says in which line; mend it in a copy of the file and send the copy",
+    "compression_bomb": "unpack it yourself where you trust the sender, and send what is in it",
+    "configuration": "settings and no records; nothing to mend",
+    "documents": "running text without questions; send pairs made from it, or marked ones (Q: and A:)",
+    "duplicate_member": "the archive has this name twice and the first was read; send the other by itself",
     "empty_answer": "nothing visible is left of the answer; send the record with one",
+    "empty_file": "nothing is in it: the transfer may have failed; send it again",
     "empty_question": "nothing visible is left of the question; send the record with one",
+    "encrypted_member": "unpack it with its password and send the file itself",
     "field_too_large": "split the record; such a length is most often a whole document in one field",
+    "file_too_large": "split the file; each part is a delivery of its own",
     "folder_loop": "remove the link: it leads to a folder that it lies in",
+    "half_of_a_pair_of_files": "put question and answer into one file; the evidence names the column that joins them",
+    "intent_classification": "questions with a class each and no answers; send the answers with them",
+    "labels": "short texts and no answers; give a mapping in etl.toml if two of its fields are question and answer",
     "lfs_pointer": "the file is only a pointer to large file storage: fetch the content ('git lfs pull') and send that",
+    "link": "the archive holds a link and not the file; pack the file itself",
     "link_leaves_workspace": "copy the file into the inbox; links that lead out of the workspace are not followed",
+    "macros": "save the document without macros (as .docx) and send that",
+    "malformed_record": "it is not built like the others of its file: mend it in a copy of the file and send the copy",
     "mapping_does_not_fit": "correct the mapping of this file in etl.toml, [read] mappings",
+    "nested_archive": "unpack the inner archive and send the files in it",
     "no_answer": "send the record with an answer; one under another name needs a mapping in etl.toml",
     "no_question": "send the record with a question; where the file has one under another name, give a mapping",
+    "no_records": "the form is known and nothing is in it; ask the sender whether the export was complete",
     "not_a_file": "a pipe, a socket or a device is not read; send a file",
     "not_a_record": "where an object was expected stands something else: mend this place in a copy and send the copy",
+    "out_of_memory": "raise [read] memory_mb, or split the file",
+    "output_too_large": "split the file; each part is a delivery of its own",
     "parked_after_three_attempts": "its reader died three times; raise [read] memory_mb or timeout_s, then retry",
+    "pdf": "a PDF has no records; send its pairs as a table, or as text with Q: and A:",
+    "plain_text": "no marked questions; mark them (Q: and A:, or headings that ask) or send a table",
+    "predictions": "what a model answered, and not what is right; send the answers themselves",
+    "question_pairs": "questions beside questions; give a mapping if one of the two holds the answers",
     "questions_only": "send the answers with the questions, in one file",
     "ragged_row": "this row has more or fewer cells than the heading: mend it in a copy of the file and send the copy",
+    "reader_crashed": "the next run tries it again; where it dies again, send the file in another format",
     "reader_died": "the next run tries it again; raise [read] memory_mb or timeout_s where it is merely large",
+    "reader_out_of_memory": "raise [read] memory_mb, or split the file; the next run tries it again",
+    "reader_output_too_large": "split the file; each part is a delivery of its own",
+    "reader_timeout": "raise [read] timeout_s, or split the file; the next run tries it again",
     "retracted_by_user": "'etl delivery restore' takes the retraction back",
+    "sentence_pairs": "sentences beside sentences; give a mapping if they are question and answer",
+    "sheet_too_large": "delete the stray cell far below or beside the table, save, and send it again",
     "tabular": "a table without questions and answers; give a mapping in etl.toml if two of its columns are these",
+    "too_deep": "nested more deeply than any set of questions; ask the sender for a plain list of records",
+    "too_many_members": "pack the files into several archives",
+    "too_many_records": "split the file; each part is a delivery of its own",
+    "too_many_turns": "split the conversation; such a length is most often many of them in one",
     "undecodable": "ask for the file in UTF-8",
-    "unmapped": "say in etl.toml, [read] mappings, which columns are question and answer; then run again",
+    "unknown_role": "the evidence names who speaks; say user or assistant in a copy of the file and send that",
+    "unmapped": "'etl mapping accept' or 'edit' says which columns are question and answer; then run again",
     "unreadable": "give yourself the right to read it, then run again",
+    "unsafe_path": "the name leads out of the archive; pack the file under a plain name",
+    "unsafe_xml": "take the entity declarations out of the file; they are never followed",
+    "unsafe_yaml": "write the repeated parts out instead of giving them by aliases, or send JSON",
+    "unsupported_shape": "the evidence says what it is; send JSON, CSV or Parquet, or write a shape of your own",
     "wrong_answer_label": "the sender marks this answer as wrong; nothing to mend unless the mark itself is wrong",
 }
-_OTHERWISE = "look at the record in its file; after a change of code or settings 'etl rejects retry' reads it again"
+OTHERWISE = "look at the record in its file; after a change of code or settings 'etl rejects retry' reads it again"
 
 
 def how_to_mend(reason: str) -> str:
     """What a person can do about a reason, in one line."""
-    return _MENDS.get(reason, _OTHERWISE)
+    return MENDS.get(reason, OTHERWISE)
