@@ -105,6 +105,8 @@ def estimate(workspace: Workspace, *, model: str | None, device: str | None, bat
         pipeline = Pipeline(workspace, store, model=model, device=device, batch_size=batch_size)
         guess = embed.estimate(store, pipeline.encoder)
     text = f"{guess.texts:,} texts at {guess.per_second:.0f} a second: about {_duration(guess.seconds)}"
+    if not guess.texts:
+        text = "no text waits for a vector"
     return Result({"texts": guess.texts, "per_second": guess.per_second, "seconds": guess.seconds}, text)
 
 
@@ -194,6 +196,8 @@ def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) ->
         f"kept {data['kept']:,}   in review {data['review']:,}   merged {data['merged']:,}   "
         f"withheld {data['withheld']:,}   retracted {data['retracted']:,}   open conflicts {data['conflicts']:,}"
     )
+    if data["undecided"]:
+        lines.append(f"not decided yet {data['undecided']:,}; 'etl run' brings everything up to date")
     if any(data["splits"].values()):
         lines.append("   ".join(f"{name} {n:,}" for name, n in data["splits"].items()))
     if data["goal"]:

@@ -130,6 +130,20 @@ def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
+def fields(data: Mapping[str, Any]) -> str:
+    """One thing as aligned plain text, a line a field; what is nested as JSON, what is not there as a dash."""
+    width = max(map(len, data), default=0)
+    return "\n".join(f"{name:<{width}}  {_field(value)}" for name, value in data.items())
+
+
+def _field(value: Any) -> str:
+    if value is None or value in ([], {}):
+        return "-"
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def _cell(value: Any, *, tail: bool = False) -> str:
     if value is None:
         return "-"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.cli.console import bars, state, table
+from orchestration.cli.console import bars, fields, state, table
 
 if TYPE_CHECKING:
     from orchestration.runs import Result
@@ -39,8 +38,7 @@ def show(context: typer.Context, which: Which) -> None:
     console = state(context)
     with console.workspace.store() as store:
         details = ingest.delivery(store, which)
-    lines = [f"{name:<15} {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in details.items()]
-    console.emit(details, "\n".join(lines))
+    console.emit(details, fields(details))
 
 
 @app.command()
@@ -112,11 +110,7 @@ def show_rejected(
     console = state(context)
     with console.workspace.store() as store:
         found = ingest.reject(store, which, root=console.workspace.root)
-    lines = [
-        f"{name:<10} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in found.items()
-    ]
-    console.emit(found, "\n".join(lines))
+    console.emit(found, fields(found))
 
 
 @rejects.command()
