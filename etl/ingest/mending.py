@@ -67,7 +67,7 @@ MENDS = {
     "undecodable": "ask for the file in UTF-8",
     "unknown_role": "the evidence names who speaks; say user or assistant in a copy of the file and send that",
     "unmapped": "'etl mapping accept' or 'edit' says which columns are question and answer; then run again",
-    "unreadable": "give yourself the right to read it; where it is damaged, as the evidence then says, ask for it again",
+    "unreadable": "give yourself the right to read it; where the evidence says that it is damaged, ask for it again",
     "unsafe_path": "the name leads out of the archive; pack the file under a plain name",
     "unsafe_xml": "take the entity declarations out of the file; they are never followed",
     "unsafe_yaml": "write the repeated parts out instead of giving them by aliases, or send JSON",
