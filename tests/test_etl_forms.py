@@ -225,9 +225,9 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
 )
 def test_yaml_that_is_unsafe_broken_or_no_pairs_is_refused(text: str, reason: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert refusal(text) == reason
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 # ── text ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -372,6 +372,6 @@ MARKS = ["-", "[", " ", "*", "#", "|", "q", "?", "`", "&a ", "a: ", "- ", "<", "
 def test_no_run_of_marks_takes_long(start: str) -> None:
     """A hundred thousand of a mark in one line: what is quadratic would take minutes."""
     for mark in MARKS:
-        started = time.monotonic()
+        started = time.process_time()
         reading(start + mark * (100_000 // len(mark)) + "!\nx\n")
-        assert time.monotonic() - started < 5, mark
+        assert time.process_time() - started < 5, mark

@@ -580,9 +580,9 @@ def test_many_known_files_are_passed_over_quickly(store: Store, ws: Workspace) -
         ws.put(f"{number % 7}/{number}.jsonl", [{"question": f"Q{number}?", "answer": "A."}])
     steps: Callable[[], list[Any]] = lambda: list(ws.job(store))  # noqa: E731 - named for the two calls below
     assert [len(steps()), len(steps())] == [5, 0]
-    started = time.perf_counter()
+    started = time.process_time()
     assert steps() == []
-    assert time.perf_counter() - started < 0.3
+    assert time.process_time() - started < 0.3
 
 
 def test_the_default_reader_reads_in_a_child(store: Store, ws: Workspace) -> None:

@@ -38,7 +38,7 @@ POINTS = [
     "export:committed:1",
     "export:after:1",
     "report:inside:1",
-    "etl.store.snapshot._copy:after:1",
+    "etl.store.snapshot.copy:after:1",
     "etl.store.snapshot._verify_copy:after:1",
     "etl.store.snapshot._write_sheet:before:1",
 ]
