@@ -182,3 +182,9 @@ def test_every_reason_that_is_given_has_advice_and_every_advice_a_reason() -> No
     assert len(reasons) > 60
     assert sorted(reason for reason in reasons if how_to_mend(reason) == OTHERWISE) == []
     assert sorted(set(MENDS) - reasons) == []
+
+
+def test_a_refused_file_is_shown_with_its_advice(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = command(workspace, capsys, "delivery", "show", "columns.csv")
+    assert (refused["state"], refused["mend"]) == ("refused", MENDS["tabular"])
+    assert command(workspace, capsys, "delivery", "show", "list.json")["mend"] is None

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import NotFoundError
+from etl.ingest.mending import how_to_mend
 from etl.ingest.plan import Memory, own_files
 from etl.ingest.rejected import ID
 from etl.ingest.walk import File, settled, walk
@@ -51,9 +52,9 @@ def find(store: Store, which: str) -> dict[str, Any]:
 
 
 def delivery(store: Store, which: str) -> dict[str, Any]:
-    """All that is known of one delivery: its row with the format as a dict, up to where it was salvaged (None for a
-    whole one), the paths at which it was seen, its
-    rejects by reason, its repairs by rule, and how many of its pairs no other delivery brings."""
+    """All that is known of one delivery: its row with the format as a dict, how to mend what it was not taken in for
+    (None where it was), up to where it was salvaged (None for a whole one), the paths at which it was seen, its rejects
+    by reason, its repairs by rule, and how many of its pairs no other delivery brings."""
     row = find(store, which)
     name = row["delivery"]
     seen = store.query("SELECT path FROM sightings WHERE delivery = ? ORDER BY path", [name])
@@ -77,6 +78,7 @@ def delivery(store: Store, which: str) -> dict[str, Any]:
     decided = json.loads(row["format"]) if row["format"] else None
     return row | {
         "format": decided,
+        "mend": how_to_mend(row["reason"]) if row["reason"] else None,
         "salvaged": (decided or {}).get("details", {}).get("salvaged"),
         "seen": seen["path"].to_list(),
         "rejects_by_reason": dict(reasons.iter_rows()),
