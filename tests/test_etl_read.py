@@ -18,8 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl import Store
 from etl.detect.container import container
 from etl.errors import DeliveryError
+from etl.ingest import ingest
+from etl.progress import Tally, drain
 from etl.read import CANDIDATES, REJECTS, Limits, Reader, ReaderDied, Reading, Refusal, read
 from etl.read.file import read_bytes
 
@@ -51,6 +54,7 @@ def _frames(positions: list[str], rejected: list[str]) -> tuple[pl.DataFrame, pl
 
 def test_several_pairs_of_one_record_count_once() -> None:
     assert Reading(None, 2, *_frames(["line:1#1", "line:1#2"], ["line:2"])).state == "accepted"
+    assert Reading(None, 2, *_frames(["line:1#1", "line:2"], ["line:1#2", "line:1#3"])).state == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +202,23 @@ def test_a_large_field_is_refused_and_the_rest_is_read() -> None:
     assert found.rejects["reason"].to_list() == ["field_too_large"]
     assert len(found.rejects["raw"][0]) <= 500
     assert read_bytes(out.getvalue().encode()).candidates.height == 2
+
+
+def test_a_conversation_keeps_its_other_exchanges_when_one_is_too_large(tmp_path: Path) -> None:
+    said = ["What is RSI?", "An oscillator.", "And in full?", "x" * 20_000, "Again?", "y" * 20_000]
+    line = {"messages": [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)]}
+    limits, few = Limits(field_characters=10_000), jsonl([line] * 3)
+    found = read_bytes(few, limits=limits)
+    assert (found.records, found.candidates.height, found.rejects.height) == (3, 3, 6)
+    path, parts = tmp_path / "many.jsonl", list[pl.DataFrame | None]()
+    path.write_bytes(jsonl([line] * 120))  # more than 4 MiB: handed over in parts
+    with Reader(limits=limits, timeout_s=60) as reader:
+        streamed = reader.read(path, each=parts.append)
+    assert (streamed.records, streamed.candidates.height, streamed.rejects.height) == (120, 120, 240)
+    assert [None if part is None else part.height for part in parts] == [120]
+    with Store.open(":memory:") as store:
+        drain(ingest(store, [path], meter=Tally(), root=tmp_path, reader=lambda file: read(file, limits=limits)))
+        assert store.query("SELECT records, candidates, rejects FROM deliveries").rows() == [(120, 120, 240)]
 
 
 def test_limits_refuse_the_whole_file(tmp_path: Path) -> None:

@@ -238,10 +238,8 @@ def _light(item: Delivered) -> Delivered:
     session = item.source_session or _only_session(reading.candidates)
     if item.early is not None:
         item.early.take(None)
-    given = reading.records - reading.rejects.height
-    return replace(
-        item, source_session=session, reading=replace(reading, candidates=reading.candidates.clear(), apart=given)
-    )
+    light = replace(reading, candidates=reading.candidates.clear(), apart=reading.records)
+    return replace(item, source_session=session, reading=light)
 
 
 def _rest(item: Delivered) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from etl.detect.format import Format, Refusal
 from etl.read.limits import Limits
-from etl.read.reading import CANDIDATES, REJECTS, Reading
+from etl.read.reading import CANDIDATES, NTH, REJECTS, Reading
 from etl.shapes import shape_named
 from etl.shapes.base import Batch, Match, Reject, as_is
 from etl.shapes.build import build
@@ -46,7 +46,7 @@ class Assembly:
         if self.give is None:
             self.frames.append(frame)
         else:
-            self.apart += records - len(rejects)
+            self.apart += records - _only_rejected(frame, rejects)
             self.give(frame)
 
     def reject(self, position: str, reason: str, evidence: str, raw: str) -> None:
@@ -61,6 +61,15 @@ class Assembly:
         candidates = pl.concat(self.frames) if self.frames else CANDIDATES.to_frame()
         rejects = pl.DataFrame(self.rejects, schema=REJECTS, orient="row")
         return Reading(format, self.records, candidates, rejects, apart=self.apart)
+
+
+def _only_rejected(frame: pl.DataFrame, rejects: list[Reject]) -> int:
+    """How many records gave no candidate; of one that holds several pairs only some may be rejected."""
+    if not rejects:
+        return 0
+    positions = pl.Series([reject.position for reject in rejects], dtype=pl.String).str.replace(NTH, "").unique()
+    taken = frame["position"].str.replace(NTH, "")
+    return positions.filter(~positions.is_in(taken.implode())).len()
 
 
 class Refused(Exception):  # noqa: N818 - no error: it carries a decision out of a deep place

@@ -28,12 +28,12 @@ CANDIDATES = pl.Schema(_CANDIDATES)
 _REJECTS: dict[str, pl.DataType] = dict.fromkeys(["position", "reason", "evidence", "raw"], pl.String())
 REJECTS = pl.Schema(_REJECTS)
 
-_NTH = r"#\d+$"
+NTH = r"#\d+$"  # of the n-th pair of one record
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One delivery, read. Every raw record gave at least one candidate or exactly one reject.
+    """One delivery, read. Every raw record gave candidates or a reject; one that holds several pairs may give both.
 
     A refused delivery has no rows; `format` is then whatever was already known. Raises ValueError when the books do
     not balance.
@@ -51,17 +51,24 @@ class Reading:
             raise ValueError(f"wrong columns: {self.candidates.schema}, {self.rejects.schema}")
         if self.refusal is not None and (self.records or self.candidates.height or self.rejects.height):
             raise ValueError(f"refused as {self.refusal.reason}, but there are {self.records} records")
-        given = self.candidates["position"]
-        if given.n_unique() != len(given):
+        taken, rejected = self.candidates["position"], self.rejects["position"]
+        if taken.n_unique() != len(taken):
             raise ValueError("a position stands twice among the candidates")
-        if given.str.contains("#", literal=True).any():
-            given = given.str.replace(_NTH, "").unique()
-        both = pl.concat([given, self.rejects["position"]]) if self.rejects.height else given
-        if self.rejects.height and both.n_unique() != both.len():
+        both = pl.concat([taken, rejected]) if len(rejected) else taken
+        found = len(both)
+        if both.str.contains("#", literal=True).any():
+            is_part = both.str.contains(NTH)
+            parts = both.filter(is_part).str.replace(NTH, "").unique()
+            whole = both.filter(~is_part)
+            found = len(whole) + len(parts)
+            if whole.is_in(parts.implode()).any():
+                raise ValueError("a position stands twice, as a record and as a part of it")
+        if len(rejected) and both.n_unique() != len(both):
             raise ValueError("a position stands twice, or is both candidate and reject")
-        if both.len() + self.apart != self.records:
+        # a record of which a part was rejected may be among those apart as well
+        if not found <= self.records <= found + self.apart:
             raise ValueError(
-                f"{self.records} records, but {given.len()} gave candidates and {self.rejects.height} were rejected"
+                f"{self.records} records, but {found} of them gave {len(taken)} candidates and {len(rejected)} rejects"
             )
 
     @classmethod
