@@ -84,6 +84,8 @@ class Quota:
     def __init__(self, control: Control, limits: Iterable[Limit]) -> None:
         self.control = control
         self.limits = tuple(limits)
+        self._ranks: dict[tuple[str, str], tuple[int, float | None]] = {}  # as they stood at an entry of the ledger
+        self._ranked_at = -1
 
     @classmethod
     def from_settings(cls, control: Control, settings: Settings) -> Quota:
@@ -129,11 +131,21 @@ class Quota:
         With fewer than five closed units the declared estimate counts too, whichever is larger; None when nothing is
         known.
         """
-        history = sorted(books.unit_costs(self.control, kind, resource)) if kind else []
-        rank = history[math.ceil(PERCENTILE * len(history)) - 1] if history else None
-        if len(history) >= ENOUGH or declared is None:
+        closed, rank = self._rank(kind, resource) if kind else (0, None)
+        if closed >= ENOUGH or declared is None:
             return rank
         return declared if rank is None else max(declared, rank)
+
+    def _rank(self, kind: str, resource: str) -> tuple[int, float | None]:
+        """How many closed units there are, and their percentile; looked up once for as long as nothing is spent."""
+        at = self.control.value("SELECT max(id) FROM usage") or 0
+        if at != self._ranked_at:
+            self._ranks, self._ranked_at = {}, at
+        if (kind, resource) not in self._ranks:
+            history = sorted(books.unit_costs(self.control, kind, resource))
+            rank = history[math.ceil(PERCENTILE * len(history)) - 1] if history else None
+            self._ranks[kind, resource] = len(history), rank
+        return self._ranks[kind, resource]
 
     def unit_costs(self, kind: str | None, declared: Mapping[str, float]) -> dict[str, float]:
         """`unit_cost` of every resource that has a limit."""

@@ -5,11 +5,12 @@ Nothing is remembered here: a handoff can be made of any session at any time, of
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from etl.errors import NotFoundError
 from orchestration.control import Control, sessions
@@ -76,7 +77,7 @@ def write(control: Control, session: str, *, root: Path) -> Path:
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"handoff_{session}.md"
-    texts = {".json": json.dumps(data, ensure_ascii=False, indent=1) + "\n", ".md": text(data)}
+    texts = {".json": msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n", ".md": text(data)}
     for suffix, content in texts.items():
         temporary = target.with_name(f".{target.stem}{suffix}.new")
         temporary.write_text(content, encoding="utf-8")

@@ -26,6 +26,7 @@ from orchestration.session.works import SIGHTING, Row, Works
 from orchestration.session.wrap import UNPUBLISHED, Wrapping, record, snapshot, unpublished, wrap
 
 FOLDER = ".sessions"
+NEWEST = 50  # booked rows to look at for the highest: one that was booked late is not the newest
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
 # units booked and not taken back by a restore; those of the first version carry neither digest nor items
 _BOOKED = f"""
@@ -108,7 +109,7 @@ def settle(control: Control, works: Works, *, task: str | None = None, session: 
     """
     rows = works.owned(task if session is None else session.task)
     with control.transaction():
-        known = booked(control, 0) if rows else Booked({})
+        known = booked(control, 0, task=task if session is None else session.task) if rows else Booked({})
         lost: dict[tuple[str | None, int | None], list[Row]] = {}
         for row in rows:
             if not known.has(row) and (session is None or row.token == session.token):
@@ -203,10 +204,11 @@ class Booked:
         return any(digest in ("", row.digest) for digest in self.digests.get(row.seq, ()))
 
 
-def booked(control: Control, after: int) -> Booked:
+def booked(control: Control, after: int, *, task: str | None = None) -> Booked:
     """The rows of the ledger after one that any session has booked and no restored snapshot took back."""
     found: dict[int, list[str]] = {}
-    for row in control.rows(f"{_BOOKED} AND seq > ?", (after,)):
+    whose, values = ("", (after,)) if task is None else (" AND task = ?", (after, task))
+    for row in control.rows(f"{_BOOKED} AND seq > ?{whose}", values):
         found.setdefault(row["seq"], []).append(row["digest"])
     return Booked(found)
 
@@ -216,8 +218,9 @@ def withdraw(control: Control, works: Works) -> int:
 
     A digest covers all rows before it, so the highest booked row tells whether there is anything to look for.
     """
-    highest = control.rows(f"{_BOOKED} AND digest <> '' ORDER BY seq DESC, id DESC LIMIT 1")
-    if not highest or works.digests([highest[0]["seq"]]).get(highest[0]["seq"]) == highest[0]["digest"]:
+    newest = control.rows(f"{_BOOKED} AND digest <> '' ORDER BY id DESC LIMIT {NEWEST}")
+    highest = max(newest, key=lambda row: (row["seq"], row["id"]), default=None)
+    if highest is None or works.digests([highest["seq"]]).get(highest["seq"]) == highest["digest"]:
         return 0
     rows = control.rows(f"{_BOOKED} AND digest <> ''")
     there = works.digests([row["seq"] for row in rows])

@@ -5,12 +5,13 @@ A crash in the middle leaves the steps done in the journal; whoever wraps again 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from etl.errors import FencedOffError, MotherlodeError, SettingsError, StoreError
 from orchestration import git, grades, tasks
@@ -103,7 +104,8 @@ def wrap(
     steps: tuple[Callable[[Wrapping], Result], ...] = (finish, state, snapshot, commit, handoff, queue, close)
     for step in steps:
         if step.__name__ not in wrapping.session.journal.get("wrap", {}):
-            _look_for_panic(wrapping)
+            if step.__name__ not in AT_ONCE:
+                _look_for_panic(wrapping)
             try:
                 _do(wrapping, step)
             except PanicStop as stop:
@@ -309,10 +311,9 @@ def _at(wrapping: Wrapping) -> str:
 def write_queue(wrapping: Wrapping) -> None:
     """The queue as a file, so that it is committed too."""
     queued = wrapping.control.redactor.clean_data(tasks.export(wrapping.control))
-    text = json.dumps(queued, ensure_ascii=False, indent=1) + "\n"
     target = wrapping.workspace.root / QUEUE
     temporary = target.with_name(f".{QUEUE}.new")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(queued), indent=1) + b"\n")
     temporary.replace(target)
 
 
