@@ -4,6 +4,7 @@ A point is `JOB:WHERE:N`: at the N-th unit of that job, `inside` its transaction
 commit is acknowledged, or `after` it; or `FUNCTION:before:N` / `FUNCTION:after:N` for any function by its full name.
 """
 
+import functools
 import importlib
 import os
 import signal
@@ -56,6 +57,7 @@ def arm_function(name: str, when: str, number: int) -> None:
     original: Callable[..., Any] = getattr(module, attribute)
     calls = Counter[str]()
 
+    @functools.wraps(original)  # the steps of a wrap are known by their names
     def act(*arguments: Any, **named: Any) -> Any:
         calls["n"] += 1
         if when == "before" and calls["n"] == number:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from etl.store import Store
+from etl.store import snapshot as snapshots
 from orchestration import tasks
 from orchestration.checks import store_checks
 from orchestration.cli import run
-from orchestration.control import Control
+from orchestration.control import Control, sessions
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "deliveries" / "claude"
@@ -35,6 +36,8 @@ POINTS = [
     "orchestration.grades.write_report:before:1",
     f"{SESSION}.wrap.queue:after:1",
     f"{SESSION}.wrap.close:after:1",
+    f"{SESSION}.wrap.publish:before:2",  # wrapped; the commit with the report, the tag and the notice not made
+    "orchestration.git.tag:after:1",  # the tag is there, the books do not know
 ]
 
 
@@ -71,6 +74,9 @@ def ended(root: Path) -> dict[str, Any]:
         found = control.rows("SELECT task, status, done, total, units, grade FROM tasks ORDER BY task")
         seqs = [event["detail"]["seq"] for event in control.events(event="unit")]
         open_ = control.value("SELECT count(*) FROM sessions WHERE state IN ('open', 'wrapping')")
+        told_of = [
+            e["detail"]["text"] for e in control.events(event="notice") if "is completed, grade" in e["detail"]["text"]
+        ]
         completed = [event["task"] for event in control.events(event="completed")]
         assert control.value("SELECT count(*) FROM holds") == 0
         names = [row["session"] for row in control.rows("SELECT session FROM sessions")]
@@ -88,9 +94,32 @@ def ended(root: Path) -> dict[str, Any]:
                     for key, value in json.loads(counts).items():
                         sums[key] = sums.get(key, 0) + value
             assert sums == unit["counts"]
+        true(root, name, handoff)
     assert sorted(told) == sorted(seqs), "the handoffs do not tell of each unit once"
     reports = sorted(path.name for path in (root / "task_reports").glob("*"))
+    tags = subprocess.run(["git", "-C", str(root), "tag"], capture_output=True, check=True, encoding="utf-8").stdout
+    assert len([text for text in told_of if text.endswith("completed, grade A")]) == len(set(told_of)) == 2
+    assert len(tags.split()) == 2
     return {"ledger": rows, "tasks": [tuple(row) for row in found], "completed": completed, "reports": reports}
+
+
+def true(root: Path, name: str, handoff: dict[str, Any]) -> None:
+    """Each other claim of a handoff, worked out anew: state, task, usage, snapshot and commit."""
+    with Control.open(root) as control:
+        session = sessions.get(control, name)
+        assert (handoff["state"], handoff["task"]["name"]) == (session.state, session.task)
+        spent = control.rows(
+            "SELECT resource, sum(amount) FROM usage WHERE session = ? AND stage <> 'reserved' GROUP BY resource",
+            (name,),
+        )
+        assert handoff["usage"] == dict(tuple(row) for row in spent)
+    if handoff["snapshot"] is not None:
+        snapshots.verify(snapshots.find(root / "snapshots", handoff["snapshot"]))
+    if handoff["commit"] is not None:
+        shown = ["git", "-C", str(root), "show", "--format=%B", "--name-only", handoff["commit"]]
+        text = subprocess.run(shown, capture_output=True, check=True, encoding="utf-8").stdout
+        assert f"Motherlode-Session: {name}" in text
+        assert f"session_handoffs/handoff_{name}.json" in text
 
 
 @pytest.fixture(scope="module")
