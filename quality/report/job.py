@@ -30,10 +30,15 @@ def recipe(*, release: Mapping[str, Any] | None = None) -> Recipe:
 def pending(store: Store, folder: Path, *, release: Mapping[str, Any] | None = None) -> Pending:
     """One report where anything before changed or a file of it is gone."""
     missing = [name for name in (HTML, JSON) if not (folder / name).is_file()]
-    why = f"no {' and no '.join(missing)} yet" if missing else why_stale(
-        store, JOB, recipe(release=release), after=AFTER
-    )  # fmt: skip
-    return Pending(JOB, 1 if why else 0, "reports", why)
+    made = recipe(release=release)
+    before = store.last_recipe(JOB)
+    if missing:
+        why = f"no {' and no '.join(missing)} yet"
+    elif before is not None and before[3] != made.digest and before[1] == VERSION:
+        why = "another release"
+    else:
+        why = why_stale(store, JOB, made, after=AFTER)
+    return Pending(JOB, 1 if why else 0, "report", why)
 
 
 def report(
