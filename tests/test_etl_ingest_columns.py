@@ -22,7 +22,7 @@ from etl.read.assemble import Assembly
 from etl.read.columns import json_objects
 from etl.read.file import read_bytes
 from etl.read.json_array import stream_array
-from etl.read.json_lines import read_lines
+from etl.read.json_lines import Split, read_lines
 from etl.read.recogniser import Recogniser
 from etl.read.stream import stream
 
@@ -289,3 +289,32 @@ def test_a_large_delivery_is_balanced_and_like_its_small_parts(tmp_path: Path) -
             seen = store.query("SELECT key, raw_digest, metadata FROM occurrences ORDER BY ALL").rows()
             told[name] = (pairs, seen)
     assert told["whole"] == told["parts"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"",
+        b"\n",
+        b"\n{}\n",
+        b"{}\n\n{}",
+        b"{}\n\n",
+        b" {}\n",
+        b"{} \n{}",
+        b"{\n}",
+        b"{}\n[]",
+        b"{}\r{}",
+        b"}\n{",
+        b"{}\n{",
+    ],
+)
+def test_a_block_is_cut_into_lines_only_where_each_begins_and_ends_as_an_object(block: bytes) -> None:
+    found = Split.of(block)
+    assert (found is None) == (block != b"{}\r{}")  # a bare CR ends no line; the parser declines what is around it
+
+
+@pytest.mark.parametrize("block", [b'{"a":1}\n{"b":2}', b'{"a":1}\n{"b":2}\n', b'{"a":1}\r\n{"b":2}\r\n'])
+def test_a_line_is_given_without_its_end(block: bytes) -> None:
+    found = Split.of(block)
+    assert found is not None
+    assert [found[i] for i in range(len(found))] == [b'{"a":1}', b'{"b":2}']

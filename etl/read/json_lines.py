@@ -191,11 +191,14 @@ class Split:
         parsed as many objects as there are lines has one in each."""
         import numpy as np
 
-        data = (block.replace(b"\r\n", b"\n") if b"\r" in block else block).removesuffix(b"\n")
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
-        if not data.startswith(b"{") or not data.endswith(b"}") or data.count(b"}\n{") != len(ends):
+        data = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+        data = data if data.endswith(b"\n") else data + b"\n"
+        seen = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(seen == ord("\n"))
+        starts = np.concatenate([[0], ends + 1])
+        if not ((seen[starts[:-1]] == ord("{")).all() and (seen[ends - 1] == ord("}")).all()):
             return None
-        return cls(data + b"\n", np.concatenate([[0], ends + 1, [len(data) + 1]]))
+        return cls(data, starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

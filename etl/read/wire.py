@@ -63,8 +63,14 @@ def is_part(message: bytes) -> bool:
 
 
 def unpack_part(message: bytes) -> pl.DataFrame:
-    """The inverse of `part`."""
-    return pl.read_ipc(io.BytesIO(message))
+    """The inverse of `part`; the texts lie in the message itself, which is checked but not copied."""
+    import pyarrow as pa
+
+    table = pa.ipc.open_file(pa.py_buffer(message)).read_all()
+    table.validate(full=True)
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - said to the type checker: a table gives a frame
+    return frame
 
 
 def counts_parts(messages: list[bytes]) -> bool:
