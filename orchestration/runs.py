@@ -221,7 +221,10 @@ def _not_read(data: Mapping[str, Any]) -> list[str]:
         return lines
     shown = ", ".join(f"{'/'.join(Path(f['path']).parts[-2:])} ({f['reason']})" for f in files[:8])
     more = f" and {len(files) - 8} more; 'etl inbox' lists them" if len(files) > 8 else ""
-    return [*lines, f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}"]
+    lines.append(f"{len(files)} file{'s' if len(files) > 1 else ''} NOT read: {shown}{more}")
+    if any(f["reason"] == "unmapped" for f in files):
+        lines.append("'etl mapping list' shows what is proposed for files that are unmapped")
+    return lines
 
 
 def _duration(seconds: float) -> str:

@@ -200,6 +200,14 @@ def test_files_without_pairs_make_no_release(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "ws" / "exports").exists()
 
 
+def test_an_unmapped_file_names_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["Was ist das,Eine ganz lange Antwort mit vielen Worten", "Noch ein Text,Andere Antwort die auch lang ist"]
+    rows.append("Dritte Zeile,Weitere lange Antwort ohne Sinn und Verstand")
+    (tmp_path / "odd.csv").write_text("\n".join(["col_a,col_b", *rows]), encoding="utf-8")
+    _, out, _ = call(capsys, "run", tmp_path / "odd.csv", "--model", "hash", "-w", tmp_path / "ws")
+    assert "(unmapped)\n'etl mapping list'" in out
+
+
 def test_a_retracted_delivery_leaves_the_next_release_and_comes_back(
     workspace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

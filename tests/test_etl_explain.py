@@ -10,6 +10,7 @@ import pytest
 from etl import Store, Tally, drain, overrides
 from etl.errors import NotFoundError
 from etl.explain import explain, links, render, render_links
+from etl.explain.words import said
 from etl.resolve import resolve
 
 Add = Callable[[Store, list[dict[str, Any]]], list[str]]
@@ -165,3 +166,8 @@ def test_links_name_the_decision_of_a_person_and_pairs_that_only_people_tied(sto
     (tied,) = [row for row in links(store, keys[0])["links"] if row["other"] == keys[3]]
     assert (tied["override"]["verdict"], tied["question_cosine"]) == ("merge", None)
     assert "no link: a person put them together" in render_links(links(store, keys[3]))
+
+
+def test_a_reason_in_words_has_its_article() -> None:
+    assert said("review_antonym_veto").endswith("differs in an antonym")
+    assert said("review_number_veto").endswith("differs in a number")

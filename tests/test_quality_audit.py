@@ -146,6 +146,16 @@ def test_the_figures_of_a_small_corpus_add_up(store: Store, add_pairs: Any) -> N
     assert (merge["one"]["key"], merge["other"]["key"], merge["question_similarity"]) == (keys[0], keys[1], None)
 
 
+def test_a_conflict_shows_the_similarities_of_the_method_that_it_names(store: Store, add_pairs: Any) -> None:
+    one, other = sorted(add_pairs(store, [{"question": "What?", "answer": answer} for answer in ("This.", "That.")]))
+    with store.unit("link", "test") as unit:
+        for method, similarity in (("cosine", 0.84), ("lexical", 0.45)):
+            unit.execute("INSERT INTO links VALUES (?, ?, ?, 1, ?, 1, 1, false, 'r')", [one, other, method, similarity])
+        unit.execute("INSERT INTO conflicts VALUES (?, ?, 'number', NULL, NULL)", [one, other])
+    (conflict,) = figures(store)["samples"]["conflicts"]
+    assert (conflict["method"], conflict["answer_similarity"]) == ("cosine", 0.84)
+
+
 def test_shown_texts_are_masked_short_and_free_of_control_characters() -> None:
     secret = "AKIA" + "QX7T2MLWZ9PB4RVN"
     text = shown(f"key {secret} \u202egnp.exe\x00 " + "x" * 5000)

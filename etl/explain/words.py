@@ -26,5 +26,6 @@ def said(reason: str) -> str:
     if reason in _SAYS:
         return _SAYS[reason]
     if reason.startswith("review_") and reason.endswith("_veto"):
-        return f"it looks the same, but differs in a {reason[7:-5]}"
+        kind = reason.removeprefix("review_").removesuffix("_veto")
+        return f"it looks the same, but differs in {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
     return reason.replace("_", " ")

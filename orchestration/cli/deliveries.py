@@ -12,7 +12,7 @@ from orchestration.cli.console import bars, fields, state, table
 if TYPE_CHECKING:
     from orchestration.runs import Result
 
-app = typer.Typer(no_args_is_help=True, help="Delivered files: list, show, retract, restore.")
+app = typer.Typer(no_args_is_help=True, help="Delivered files: list, show, retract, restore, replace.")
 rejects = typer.Typer(no_args_is_help=True, help="Records that gave no pair, each with its reason.")
 Which = Annotated[str, typer.Argument(help="The start of its sha256, or its path.")]
 

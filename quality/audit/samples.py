@@ -45,8 +45,8 @@ def samples(store: Store, *, size: int) -> dict[str, list[dict[str, Any]]]:
 _BEST = """
     best AS (
         SELECT a, b, max(question_similarity) AS question_similarity,
-               max_by(answer_similarity, question_similarity) AS answer_similarity,
-               max_by(method, (question_similarity, method)) AS method
+               max_by(answer_similarity, (question_similarity, answer_similarity, method)) AS answer_similarity,
+               max_by(method, (question_similarity, answer_similarity, method)) AS method
         FROM links GROUP BY a, b
     )
 """
