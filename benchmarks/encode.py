@@ -53,16 +53,20 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1500, help="texts for the engines' speed")
     parser.add_argument("--texts", type=Path, help="a text a line, for the static model's recall")
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers" / "bin" / "python")
+    parser.add_argument("--only", choices=("engines", "static"), help="measure this, keep the other part of the file")
     options = parser.parse_args()
     texts = sample(options.n)
-    result: dict[str, Any] = {"machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"}
+    target = HERE / "results" / "encode.json"
+    result: dict[str, Any] = json.loads(target.read_text(encoding="utf-8")) if options.only else {}
+    result["machine"] = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"
     result["versions"] = {name: version(name) for name in ("sentence-transformers", "torch", "openvino")}
-    result["engines"] = engines(texts)
-    if options.peers.exists():
+    if options.only != "static":
+        result["engines"] = engines(texts)
+    if options.only != "engines" and options.peers.exists():
         own = options.texts.read_text(encoding="utf-8").splitlines() if options.texts else texts
         result["static"] = static(own, options.peers)
     text = json.dumps(result, indent=1)
-    (HERE / "results" / "encode.json").write_text(text + "\n", encoding="utf-8")
+    target.write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(text + "\n")
 
 
