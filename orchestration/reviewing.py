@@ -72,16 +72,17 @@ def review(session: Session, keys: Iterator[str], say: Callable[[str], None], *,
     swapped = False
     shown: Item | None = None
     try:
-        while (item := session.current) is not None:
+        while (asked := session.question()) is not None:
+            item = asked[0]
             if item is not shown:
                 swapped, shown = False, item
-                say(_question(session, item, swapped, colour=colour))
+                say(_question(session, *asked, swapped, colour=colour))
             key = next(keys, "q")
             if key == "q":
                 return Outcome(len(session.made), session.left, True)
             if key == "s":
                 swapped = not swapped
-                say(_question(session, item, swapped, colour=colour))
+                say(_question(session, *asked, swapped, colour=colour))
             else:
                 say(_act(session, item, key, swapped=swapped))
     except KeyboardInterrupt:
@@ -127,8 +128,10 @@ def why(item: Item) -> str:
     return f"{said(item.reason)}{spans}; alike by {', '.join(figures) or 'nobody but a person'}"
 
 
-def _question(session: Session, item: Item, swapped: bool, *, colour: bool) -> str:
-    first, second = session.sides(item)
+def _question(
+    session: Session, item: Item, both: tuple[dict[str, Any], dict[str, Any]], swapped: bool, *, colour: bool
+) -> str:
+    first, second = both
     if swapped:
         first, second = second, first
     roles = [f"{role}; {_origin(pair)}" for pair, role in ((first, "stays"), (second, "would join it"))]

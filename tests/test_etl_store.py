@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -255,6 +256,17 @@ def test_a_store_of_an_older_version_is_migrated_step_by_step_after_a_snapshot(t
         assert store.query("SELECT colour FROM groups").item() == "blue"
     with pytest.raises(StoreVersionError, match="upgrade Motherlode"):
         Store.open(tmp_path, write=True)
+
+
+@pytest.mark.parametrize("count", [3, 130_000])
+def test_small_and_large_frames_match_columns_by_name_alike(store: Store, count: int) -> None:
+    """Large ones take another way into the database; a column too many must not get lost there."""
+    rows = pl.DataFrame({"kind": "k", "group_id": "g", "key": [str(n) for n in range(count)]})
+    with store.unit("test", "named") as unit:
+        unit.insert("groups", rows.select("key", "group_id", "kind"))
+    assert store.query("SELECT DISTINCT kind, group_id FROM groups").row(0) == ("k", "g")
+    with pytest.raises(duckdb.BinderException), store.unit("test", "too many") as unit:
+        unit.insert("groups", rows.with_columns(colour=pl.lit("red")))
 
 
 def test_every_released_schema_version_still_opens(tmp_path: Path) -> None:

@@ -88,6 +88,20 @@ def test_one_key_a_decision_over_a_pipe_and_the_rest_waits(workspace: Workspace)
     assert snapshot.listed(workspace.root / "snapshots")
 
 
+def test_a_question_about_a_pair_that_has_left_the_store_is_passed_over(
+    workspace: Workspace, served: tuple[str, Session]
+) -> None:
+    url, session = served
+    first = session.current
+    assert first is not None
+    with session.store.unit("ingest", "gone") as unit:
+        unit.execute("DELETE FROM pairs WHERE key = ?", [first.other])
+    assert ask(url, urlsplit(url).path)[0] == 200
+    assert session.current not in (None, first)
+    _, said = play(workspace, "q\n")
+    assert first.other[:8] not in said
+
+
 def test_a_text_cannot_steer_the_terminal(workspace: Workspace) -> None:
     _, said = play(workspace, "nnnn")
     assert "red" in said

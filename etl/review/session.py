@@ -62,6 +62,15 @@ class Session:
             raise NotFoundError(f"a pair of {item.id} is not in the store any more; begin the review again")
         return rows[item.stays], rows[item.other]
 
+    def question(self) -> tuple[Item, tuple[dict[str, Any], dict[str, Any]]] | None:
+        """The current question with its two pairs; questions about a pair that has left the store are dropped."""
+        while (item := self.current) is not None:
+            try:
+                return item, self.sides(item)
+            except NotFoundError:
+                self.waiting.remove(item)
+        return None
+
     def decide(self, choice: str, *, note: str | None = None, item_id: str | None = None) -> Decision:
         """Decide about the current question; `item_id` guards against a page that shows an older one."""
         item = self._asked(item_id)

@@ -75,9 +75,9 @@ class Unit:
         """Append a frame, matching columns by name."""
         if rows.is_empty():
             return 0
-        if rows.height > ROW_GROUP:
+        names = [column[0] for column in self.con.execute(f"SELECT * FROM {table} LIMIT 0").description or []]
+        if rows.height > ROW_GROUP and set(names) == set(rows.columns):
             # without a view, which DuckDB would remember, and its rows with it, until the commit
-            names = [column[0] for column in self.con.execute(f"SELECT * FROM {table} LIMIT 0").description or []]
             self.con.from_arrow(in_row_groups(rows.select(names))).insert_into(table)
         else:
             self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows", new_rows=rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -93,10 +93,11 @@ def application(session: Session, *, token: str, hosts: Collection[str]) -> Bott
 
 def page(session: Session, *, swapped: bool = False, said: str = "") -> str:
     """The whole page: the current question, or that there is none."""
-    item = session.current
+    asked = session.question()
+    item = asked[0] if asked else None
     shown: dict[str, Any] = {"sides": [], "why": ""}
-    if item is not None:
-        shown = {"sides": _sides(session, item, swapped), "why": why(item if not swapped else _turned(item))}
+    if asked is not None:
+        shown = {"sides": _sides(*asked, swapped), "why": why(asked[0] if not swapped else _turned(asked[0]))}
     return _template().render(
         item=item,
         swapped=swapped,
@@ -138,12 +139,12 @@ def _check_post(request: Any, hosts: Collection[str], abort: Callable[[int, str]
         abort(403, "decisions come from this page only")
 
 
-def _sides(session: Session, item: Item, swapped: bool) -> list[dict[str, Any]]:
+def _sides(item: Item, both: Sequence[dict[str, Any]], swapped: bool) -> list[dict[str, Any]]:
     """Both pairs with their texts cut into runs that both have and runs that only one has."""
     from quality.audit.samples import visible
     from quality.report.differences import differences
 
-    pairs = list(session.sides(item))
+    pairs = list(both)
     grades = [item.grade_stays, item.grade_other]
     if swapped:
         pairs.reverse()
