@@ -37,6 +37,8 @@ types: .venv/dev.stamp
 
 bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/path.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/decisions.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/links.py
 	$(BIN)/python benchmarks/ingest.py
 
