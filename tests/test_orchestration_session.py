@@ -104,6 +104,7 @@ def test_a_checkpoint_that_is_refused_leaves_nothing_behind(control: Control) ->
         {"progress": (41, 40)},
         {"progress": (9, 40)},
         {"progress": (50, None)},
+        {"progress": (15, 30)},
     ]
     for figures in wrong:
         with pytest.raises(SettingsError):

@@ -90,6 +90,11 @@ def _progress(task: Task, given: tuple[int, int | None]) -> dict[str, Any]:
     done, total = given[0], given[1] if given[1] is not None else task.total
     if total is not None and done > total:
         raise SettingsError(f"progress {done} of {total} is more than there is")
+    if task.total is not None and total is not None and total < task.total:
+        raise SettingsError(
+            f"a total of {total} is less than the task's {task.total}; 'etl task edit {task.name} --progress "
+            f"{done}/{total}' changes what the whole is"
+        )
     if done < task.done:
         raise SettingsError(
             f"progress {done} is less than the {task.done} already recorded; 'etl session rollback' takes it back"
