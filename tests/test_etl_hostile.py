@@ -453,13 +453,19 @@ def _calling(folder: Path, address: str) -> list[Path]:
 
 def _document(address: str) -> bytes:
     """A Word document whose template and picture lie elsewhere."""
-    import docx
-
-    made, out = docx.Document(), io.BytesIO()
-    for text in ("Q: What is RSI?", "A: An oscillator.", "Q: What is MACD?", "A: A difference."):
-        made.add_paragraph(text)
-    for kind in ("attachedTemplate", "image"):
-        kind = f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}"
-        made.part.relate_to(address, kind, is_external=True)
-    made.save(out)
+    word = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    texts = ("Q: What is RSI?", "A: An oscillator.", "Q: What is MACD?", "A: A difference.")
+    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in texts)
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    far = "".join(
+        f'<Relationship Id="r{kind}" Type="{kinds}/{kind}" Target="{address}" TargetMode="External"/>'
+        for kind in ("attachedTemplate", "image")
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        types = "http://schemas.openxmlformats.org/package/2006/content-types"
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{types}"/>')
+        archive.writestr("word/document.xml", f'<w:document xmlns:w="{word}"><w:body>{body}</w:body></w:document>')
+        relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+        archive.writestr("word/_rels/document.xml.rels", f'<Relationships xmlns="{relations}">{far}</Relationships>')
     return out.getvalue()
