@@ -36,8 +36,8 @@ from orchestration.tasks import Spec
 from orchestration.workspace import Workspace
 
 PACIFIC = "America/Los_Angeles"
-# over 90 days from the first, clocks go forward in March; from the second, back in November
-STARTS = (datetime(2026, 1, 20, 15, tzinfo=UTC), datetime(2026, 9, 10, 3, tzinfo=UTC))
+# twenty days from each cross a change of the clocks on the Pacific coast (8 March and 1 November 2026)
+STARTS = (datetime(2026, 2, 25, 15, tzinfo=UTC), datetime(2026, 10, 20, 3, tzinfo=UTC))
 AGENTS = (None, "alpha", "beta")
 LIMITS = (
     Limit("requests a day", "requests", 40, per="day"),

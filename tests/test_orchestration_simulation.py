@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from simulated import simulated
 
-SEEDS, DAYS = 5, 20
+SEEDS, DAYS = 20, 20
 MANY, LONG = 2_000, 90
 
 
