@@ -7,6 +7,7 @@ left out and the weights of the others are scaled up; completeness is a cap, so 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -161,7 +162,7 @@ def write_report(folder: Path, task: Mapping[str, Any], found: Grade) -> Path:
     texts = {".json": json.dumps(data, ensure_ascii=False, indent=1, default=str), ".md": report(task, found)}
     for suffix, text in texts.items():
         target = folder / f"{task['task']}{suffix}"
-        temporary = target.with_name(f".{target.name}.new")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(target)
     return folder / f"{task['task']}.md"

@@ -5,6 +5,7 @@ Nothing is remembered here: a handoff can be made of any session at any time, of
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +80,7 @@ def write(control: Control, session: str, *, root: Path) -> Path:
     target = folder / f"handoff_{session}.md"
     texts = {".json": msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n", ".md": text(data)}
     for suffix, content in texts.items():
-        temporary = target.with_name(f".{target.stem}{suffix}.new")
+        temporary = target.with_name(f".{target.stem}{suffix}.{os.getpid()}.new")
         temporary.write_text(content, encoding="utf-8")
         temporary.replace(target.with_suffix(suffix))
     return target

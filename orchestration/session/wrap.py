@@ -5,6 +5,7 @@ A crash in the middle leaves the steps done in the journal; whoever wraps again 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -312,7 +313,7 @@ def write_queue(wrapping: Wrapping) -> None:
     """The queue as a file, so that it is committed too."""
     queued = wrapping.control.redactor.clean_data(tasks.export(wrapping.control))
     target = wrapping.workspace.root / QUEUE
-    temporary = target.with_name(f".{QUEUE}.new")
+    temporary = target.with_name(f".{QUEUE}.{os.getpid()}.new")
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(queued), indent=1) + b"\n")
     temporary.replace(target)
 
