@@ -80,8 +80,10 @@ def _delimiter(lines: list[str]) -> str | None:
         if size > _SAMPLE:
             break
     best: tuple[float, int, str] = (0.0, 0, "")
-    for delimiter in DELIMITERS:
-        for quotes in (True, False):
+    whole = "".join(sample)
+    ways = (True, False) if '"' in whole else (True,)  # without quotes both ways are one
+    for delimiter in (one for one in DELIMITERS if one in whole):
+        for quotes in ways:
             rows = list(_parse(sample, delimiter, quotes=quotes, broken_rows=5))
             rows = rows[:-1] if size > _SAMPLE else rows
             width = len(rows[0].cells) if rows else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 # 1.0: means this and nothing else. Below 0.8 the content has to say the same before a column is used.
 NAMES: dict[str, dict[str, float]] = {
@@ -63,6 +64,7 @@ LABELS = frozenset({"label", "iscorrect", "correct", "relevance", "relevant", "i
 _OTHER = re.compile(r"[\W_]+")
 
 
+@lru_cache(maxsize=10_000)
 def plain(name: str) -> str:
     """A name as the tables above spell it."""
     return _OTHER.sub("", name.rpartition(".")[2].casefold())

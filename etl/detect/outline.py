@@ -81,7 +81,7 @@ class Column:
         return len(set(texts)) / max(len(texts), 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared and remembered as itself, not by its thousands of values
 class Outline:
     """Columns by name, in the order of first appearance, and how many records were looked at."""
 

@@ -27,6 +27,7 @@ _CANDIDATES: dict[str, pl.DataType] = {
 CANDIDATES = pl.Schema(_CANDIDATES)
 _REJECTS: dict[str, pl.DataType] = dict.fromkeys(["position", "reason", "evidence", "raw"], pl.String())
 REJECTS = pl.Schema(_REJECTS)
+_NO_CANDIDATES, _NO_REJECTS = CANDIDATES.to_frame(), REJECTS.to_frame()
 
 NTH = r"#\d+$"  # of the n-th pair of one record
 
@@ -51,6 +52,8 @@ class Reading:
             raise ValueError(f"wrong columns: {self.candidates.schema}, {self.rejects.schema}")
         if self.refusal is not None and (self.records or self.candidates.height or self.rejects.height):
             raise ValueError(f"refused as {self.refusal.reason}, but there are {self.records} records")
+        if self.refusal is not None:
+            return
         taken, rejected = self.candidates["position"], self.rejects["position"]
         if taken.n_unique() != len(taken):
             raise ValueError("a position stands twice among the candidates")
@@ -79,7 +82,7 @@ class Reading:
     @classmethod
     def of(cls, refusal: Refusal, format: Format | None = None) -> Reading:  # noqa: A002 - the field's name
         """A reading without rows, from a refusal."""
-        return cls(format, 0, CANDIDATES.to_frame(), REJECTS.to_frame(), refusal)
+        return cls(format, 0, _NO_CANDIDATES, _NO_REJECTS, refusal)
 
     @property
     def state(self) -> str:

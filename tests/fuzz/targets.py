@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from grown import grown
+
 from etl.detect.container import container
 from etl.detect.delimited import table
 from etl.detect.encoding import Text, decode
@@ -81,6 +83,11 @@ def _utf8(data: bytes) -> Text:
 
 def _json_text(data: bytes) -> None:
     with_limits(lambda: read_json(_utf8(data), Recogniser(), _LIMITS))
+
+
+def _records(data: bytes) -> None:
+    text = json.dumps(grown(data)).encode("ascii")
+    with_limits(lambda: read_json(Text(text, "utf-8", 1.0), Recogniser(), _LIMITS))
 
 
 def _table_text(data: bytes) -> None:
@@ -170,6 +177,15 @@ TARGETS: dict[str, Target] = {
             '[{"text": "Q: What? A: That."}]',
             '[{"category": "RIVERS", "clue": "It flows.", "response": "a river"}]',
             '[{"question": "Q?", "answer1": "x", "answer2": "NONE"}]',
+        ),
+    ),
+    "records": Target(
+        _records,
+        (
+            bytes([12, 1, 0, 1, 6, *range(64)]),
+            bytes([12, 3, 0, 9, 10, 13, 7, *([1, 0, 8, 2, 1, 4, 14, 2] * 9)]),
+            bytes([8, 4, *([0, 1, 16, 8, 3, 0, 2, 18, 1, 9, 19, 1, 1, 0, 2, 18, 1, 10, 19, 1, 1] * 4)]),
+            bytes([0, 3, 34, 8, 2, 0, 2, 35, 8, 1, 0, 3, 10, 1, 1, 36, 8, 1, 0, 2, 0, 1, 0, 37, 8, 1, 1, 1] * 3),
         ),
     ),
     "jsonl": Target(_json_text, _seeds(f"{_PAIR}\n{_PAIR}\n", f"{_PAIR}\n{{broken\n{_PAIR}", f"{_CHAT}\r\n{_CHAT}\n")),
