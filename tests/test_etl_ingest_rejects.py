@@ -156,7 +156,17 @@ GIVEN = {"Refusal": 0, "refused": 0, "Barred": 0, "_bar": 1, "ReaderDied": 0, "B
 def reasons_in_the_code() -> set[str]:
     """Each reason that a file or record can be given, wherever it stands as a literal or as a constant."""
     found = {f"{how}_{side}" for how in ("no", "empty") for side in ("question", "answer")}  # put together in SQL terms
-    found |= {DIED, PARKED, REASON, "retracted_by_user", "field_too_large"}
+    found |= {
+        DIED,
+        PARKED,
+        REASON,
+        "retracted_by_user",
+        "field_too_large",
+        "joined",
+        "no_id",
+        "no_partner",
+        "duplicate_id",
+    }
     for path in (Path(etl.__file__).parent).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):

@@ -26,13 +26,35 @@ def delivery_of(store: Store, path: str) -> Row:
     return (exact or found or [{}])[0]
 
 
+def joined_side(store: Store, path: str) -> tuple[Row, str] | None:
+    """The newest join that has read this file, and as which side; None where there is none."""
+    for side in ("questions", "answers"):
+        found = rows(
+            store,
+            f"""SELECT path FROM deliveries WHERE shape = 'joined' AND state = 'accepted' AND (
+                $1 = format->>'$.details.joined.{side}.file'
+                OR ends_with($1, '/' || (format->>'$.details.joined.{side}.file'))) ORDER BY modified DESC, path""",
+            [path.replace("\\", "/")],
+        )
+        if found:
+            return delivery_of(store, found[0]["path"]), side
+    return None
+
+
+def whole(position: str) -> str:
+    """A bare number is a line."""
+    return f"line:{position}" if position.isdigit() else position
+
+
 def record_at(store: Store, what: str, delivery: Row, position: str) -> Explanation:
     """The pair or the reject at a position of a delivery."""
     bare = position.partition("#")[0]
     number = bare.rpartition(":")[2]
     # a person counts lines; in a JSON array the n-th record stands at /n or .../n
     fits = """(position = $2 OR split_part(position, '#', 1) IN ($2, 'line:' || $3, 'row:' || $3)
-              OR ends_with(split_part(position, '#', 1), '/' || $3))"""
+              OR ends_with(split_part(position, '#', 1), '/' || $3) OR starts_with(position, $2 || '+answers:')
+              OR (starts_with($2, 'answers:') AND list_contains(
+                  string_split(split_part(position, '+answers:', 2), ','), split_part($2, 'answers:', 2))))"""
     here = [delivery["delivery"], position, number]
     keys = store.query(f"SELECT DISTINCT key FROM occurrences WHERE delivery = $1 AND {fits} ORDER BY key", here)["key"]
     if len(keys):

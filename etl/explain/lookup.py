@@ -6,13 +6,15 @@ import re
 
 from etl.errors import NotFoundError
 from etl.explain.explanation import Explanation
-from etl.explain.files import delivery_of, record_at, whole_file
+from etl.explain.files import delivery_of, joined_side, record_at, whole, whole_file
 from etl.explain.pairs import keys_of_text, pair_of_keys
 from etl.overrides import find_key
 from etl.store import Store
 
 _KEY = re.compile(r"[0-9a-fA-F]{6,32}")
-_PLACE = re.compile(r"(?P<file>.+?):(?P<position>(?:line:|row:)?\d+(?:#\d+)?|/.*|[\w.-]+/\d+.*)")
+_PLACE = re.compile(
+    r"(?P<file>.+?):(?P<position>(?:line:|row:)?\d+(?:#\d+)?|/.*|[\w.-]+/\d+.*|(?:questions|answers):\S+)"
+)
 
 
 def explain(store: Store, what: str) -> Explanation:
@@ -29,6 +31,8 @@ def explain(store: Store, what: str) -> Explanation:
     place = _PLACE.fullmatch(asked)
     if place is not None and (delivery := delivery_of(store, place["file"])):
         return record_at(store, what, delivery, place["position"])
+    if place is not None and (side := joined_side(store, place["file"])):
+        return record_at(store, what, side[0], f"{side[1]}:{whole(place['position'])}")
     if delivery := delivery_of(store, asked):
         return whole_file(store, what, delivery)
     found = keys_of_text(store, asked)

@@ -16,6 +16,7 @@ from etl.ingest.plan import DIED, Known
 from etl.ingest.settle import FULL, in_pieces, settle
 from etl.ingest.walk import File
 from etl.normalise import Normalised, normalise
+from etl.read.joined import LACKING, parts_of
 from etl.recipe import Recipe
 from etl.store import Unit
 
@@ -72,13 +73,14 @@ class Delivered:
 
     @property
     def only_died(self) -> bool:
-        """Accepted before, and its reader died now: what it gave stays until it is read or parked."""
+        """Accepted before, and its reader died now, or a join lacks one of its files: what it gave stays until it is
+        read or parked."""
         refusal = self.reading.refusal
         return (
             self.before is not None
             and self.before.state == "accepted"
             and refusal is not None
-            and refusal.reason == DIED
+            and refusal.reason in (DIED, *LACKING)
         )
 
 
@@ -140,12 +142,13 @@ class Prepared:
                 unit.execute(
                     "UPDATE deliveries SET reason = ?, evidence = ?, attempts = ? WHERE delivery = ?",
                     [
-                        DIED,
+                        item.reading.refusal.reason if item.reading.refusal else None,
                         item.reading.refusal.evidence if item.reading.refusal else None,
                         item.attempts,
                         item.delivery,
                     ],
                 )
+        _set_parts_aside(unit, self.delivered)
         self._check(unit, rows, pairs + settled.inserted - settled.removed)
         unit.counts.update(_counts(rows, len(self.delivered)))
 
@@ -302,6 +305,19 @@ def _take_out(unit: Unit, deliveries: Sequence[str]) -> pl.DataFrame:
     for table in ("occurrences", "rejects"):
         unit.execute(f"DELETE FROM {table} WHERE delivery IN (SELECT delivery FROM again)", again=again)
     return held
+
+
+def _set_parts_aside(unit: Unit, delivered: Sequence[Delivered]) -> None:
+    """A file that was refused by itself counts as read once a join has read it."""
+    for item in delivered:
+        if parts := parts_of(item.reading):
+            unit.execute(
+                """
+                UPDATE deliveries SET state = 'retracted', reason = 'joined', evidence = ?
+                WHERE delivery IN (?, ?) AND state IN ('refused', 'unmapped')
+                """,
+                [f"read as a part of {item.path}", *parts],
+            )
 
 
 def _name_recipes(unit: Unit, recipes: Iterable[Recipe]) -> None:

@@ -23,6 +23,7 @@ from etl.ingest.unpacked import Unpack, Unpacker, stamp
 from etl.ingest.walk import Barred, File, moved, parts_below, settled
 from etl.normalise.names import source_session
 from etl.progress import Meter, Progress
+from etl.read.joined import parts_of
 from etl.store import Store, Unit
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class _Desk:
         delivered = self._deliver(file, delivery)
         if delivered is None or moved(file):
             return None, []
+        self._memory.joined.update(parts_of(delivered.reading))
         if inside := self._unpacker.take(file):
             self._total += len(inside)
             rest = [Todo(one, None, plan.NEW) for one in inside]

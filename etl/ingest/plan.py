@@ -34,6 +34,12 @@ AGAIN = "its reader died"
 WITHIN = "a file inside it is to be read again"
 TO_SALVAGE = "broken, to be salvaged"
 
+JOIN = ".join"
+_JOINED = """
+SELECT unnest([format->>'$.details.joined.questions.sha256', format->>'$.details.joined.answers.sha256'])
+FROM deliveries WHERE shape = 'joined' AND state = 'accepted'
+"""
+
 Mappings = Mapping[str, Mapping[str, str]]
 NO_ALIASES: Mapping[str, str] = {}
 NO_MAPPINGS: Mappings = {}
@@ -91,6 +97,7 @@ class Memory:
     mappings: Mappings
     salvage: bool
     remembered: Mapping[tuple[str | None, str], Remembered] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)  # files that are read as parts of a join
 
     @classmethod
     def of(
@@ -120,6 +127,7 @@ class Memory:
             mappings,
             salvage,
             standing(store),
+            set(store.query(_JOINED).to_series()),
         )
 
     def mapping(self, name: str, delivery: str) -> Mapping[str, str] | None:
@@ -157,6 +165,8 @@ class Memory:
     def why_read(self, delivery: str) -> str:
         """Why a delivery with this content has to be read; '' where it need not."""
         known = self.deliveries.get(delivery)
+        if delivery in self.joined and (known is None or known.state != "accepted"):
+            return ""
         if known is None:
             return NEW
         if known.state == "retracted":
@@ -181,7 +191,7 @@ class Memory:
                 listed.append(Todo(file, delivery, outdated[delivery]))
             elif (file.name, stamp(delivery)) in within and self.deliveries[delivery].state != "retracted":
                 listed.append(Todo(file, delivery, WITHIN))
-        return listed
+        return sorted(listed, key=lambda todo: not todo.file.name.endswith(JOIN))  # before the files that it names
 
     def _archives(self, outdated: Mapping[str, str]) -> set[tuple[str, int]]:
         """Path and stamp of the archives in which outdated deliveries were seen."""

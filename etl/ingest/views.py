@@ -112,9 +112,9 @@ def inbox(
 ) -> pl.DataFrame:
     """One row a file below a folder: path, state, delivery, reason, pairs.
 
-    State is new, known, arriving (still being written), refused, unmapped, retracted or changed (the path is known, its
-    content is to be read). `pairs` counts what the file gave, duplicates included. Files that may not be read are
-    refused with the reason that `walk` gives. Works with a read-only store, and
+    State is new, known, arriving (still being written), refused, unmapped, retracted, joined (read as a part of a join)
+    or changed (the path is known, its content is to be read). `pairs` counts what the file gave, duplicates included.
+    Files that may not be read are refused with the reason that `walk` gives. Works with a read-only store, and
     with none. `root` is the workspace; unset, the folder's parent.
     """
     found = walk([folder], root=root or folder.absolute().parent, own=[*own_files(store), *skip])
@@ -130,6 +130,8 @@ def inbox(
 def _inbox_row(memory: Memory, file: File, *, arriving: bool) -> tuple[str, str, str | None, str | None, int | None]:
     delivery = memory.seen(file)
     known = memory.deliveries.get(delivery) if delivery else None
+    if delivery in memory.joined and (known is None or known.state == "retracted"):
+        return file.name, "joined", delivery, None, None
     if delivery is None or known is None:
         if arriving:
             return file.name, "arriving", None, "still_being_written", None

@@ -23,6 +23,7 @@ from etl.detect.outline import Column
 from etl.errors import DeliveryError
 from etl.read.compressed import SUFFIX, parts
 from etl.read.file import read_as
+from etl.read.joined import is_join, read_join
 from etl.read.limits import MEGABYTE, Limits
 from etl.read.reading import Reading
 from etl.read.recogniser import BY_A_PERSON, Recogniser
@@ -59,7 +60,9 @@ def examine(
     except OSError as error:
         raise DeliveryError(f"{path} cannot be read: {error.strerror or error}") from error
     recognise = Recogniser(dict(mapping) if mapping is not None else None, salvage or cut)
-    if not data and size > limits.file_bytes:
+    if is_join(data) and mapping is None:
+        reading = read_join(path, data, limits=limits)
+    elif not data and size > limits.file_bytes:
         reading = Reading.refused("file_too_large", f"{size:,} bytes, {limits.file_bytes:,} are allowed")
     else:
         reading = read_as(data, recognise, limits=limits)

@@ -15,6 +15,7 @@ from etl.errors import DeliveryError, MotherlodeError
 from etl.read.archive import ARCHIVE
 from etl.read.assemble import Assembly, Give, Refused
 from etl.read.compressed import SUFFIX, decompress
+from etl.read.joined import is_join, read_join
 from etl.read.json_text import read_json
 from etl.read.limits import Limits
 from etl.read.reading import Reading
@@ -57,6 +58,8 @@ def read(
             data = file.read()
     except OSError as error:
         raise DeliveryError(f"{path} cannot be read: {error.strerror or error}") from error
+    if is_join(data) and mapping is None:
+        return read_join(path, data, limits=limits)
     return read_bytes(data, mapping=mapping, limits=limits, salvage=salvage)
 
 

@@ -69,7 +69,9 @@ def _one_side_only(outline: Outline) -> Refusal | None:
     key = outline.find(*_QUESTION_IDS)
     if key is not None and bool(questions) != bool(answers) and key.name not in (*questions, *answers):
         name, other = (questions[0], "answers") if questions else (answers[0], "questions")
-        evidence = f"{name!r} without {other}, which are in another file, numbered by {key.name!r}; send both as one"
+        evidence = (
+            f"{name!r} without {other}, which are in another file, numbered by {key.name!r}; 'etl join' joins them"
+        )
         return Refusal("half_of_a_pair_of_files", evidence)
     if questions and not answers:
         return Refusal("questions_only", f"{questions[0]!r}, but nothing that looks like an answer")

@@ -20,6 +20,7 @@ from orchestration.cli import (
     decisions,
     deliveries,
     detect,
+    joining,
     mapping,
     migrating,
     notify,
@@ -59,7 +60,7 @@ def options(
     context.obj = State(workspace, json, quiet)
 
 
-for module in (path, migrating, detect, store, decisions, quotas, sessions, calibration):
+for module in (path, migrating, detect, joining, store, decisions, quotas, sessions, calibration):
     module.register(app)
 app.add_typer(deliveries.app, name="delivery")
 app.add_typer(mapping.app, name="mapping")

@@ -5,15 +5,18 @@ Files are read in a spawned child, as ingest reads them; archives are unpacked i
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.detect.format import MAPPING_CONFIDENCE
 from etl.detect.mapping import Similarity, by_content, by_names
+from etl.detect.names import known
 from etl.detect.outline import Outline
 from etl.errors import DeliveryError
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 INSIDE = "!/"
 _ARCHIVE = "archive"
+_TRIED = 12  # pairs of files, for a join
+_JOINED_BYTES = 64 * 1024**2
 _MOST_BYTES = 4 * 1024**3
 Row = dict[str, Any]
 
@@ -57,6 +62,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     texts: dict[str, list[str | None]] = field(default_factory=dict)  # of an unmapped file, for a similarity
     members: list[Report] = field(default_factory=list)
+    join: Row | None = None  # with which other file it seems to make one: with, command, confidence, evidence
 
     @property
     def rejected(self) -> int:
@@ -106,8 +112,8 @@ def reports(
     with ExitStack() as stack:
         child = reader or stack.enter_context(Reader())
         desk = _Desk(child, stack, mapping, similarity, {"salvage": salvage, "whole": whole})
-        for file in found.files:
-            yield desk.look(file.path, file.name)
+        made = {file.path: desk.look(file.path, file.name) for file in found.files}
+        yield from with_joins(made, child).values()
         for file in found.arriving:
             yield Report(file.name, "refused", file.bytes, reason="unfinished_name", evidence="still being written")
         for name, reason in found.barred.items():
@@ -177,6 +183,35 @@ class _Desk:
             for row in said_now["fields"]
         ]
         return Report(path=made.path, **(said_now | {"fields": sure}))
+
+
+def with_joins(made: dict[Path, Report], reader: Reader) -> dict[Path, Report]:
+    """The same reports; a file of questions and one of answers beside it, whose ids match strongly, name each other."""
+    from etl import joins
+
+    halves = [path for path, one in made.items() if one.reason in joins.HALVES and one.bytes <= _JOINED_BYTES]
+    tried = [
+        pair for pair in permutations(halves, 2) if pair[0].parent == pair[1].parent and _ask_and_answer(made, *pair)
+    ]
+    for questions, answers in tried[:_TRIED]:
+        try:
+            tie = joins.tie(reader, questions, answers)
+        except DeliveryError:
+            continue
+        if tie.confidence < joins.STRONG:
+            continue
+        on = tie.question_id if tie.question_id == tie.answer_id else f"{tie.question_id}={tie.answer_id}"
+        names = [made[path].path for path in (questions, answers)]
+        said = {"command": shlex.join(["etl", "join", *names, "--on", on]), "confidence": tie.confidence}
+        said["evidence"] = tie.evidence
+        made[questions] = replace(made[questions], join={"with": names[1]} | said)
+        made[answers] = replace(made[answers], join={"with": names[0]} | said)
+    return made
+
+
+def _ask_and_answer(made: Mapping[Path, Report], questions: Path, answers: Path) -> bool:
+    asked, replied = ([row["name"] for row in made[path].columns] for path in (questions, answers))
+    return bool(known("question", asked)) and bool(known("answer", replied)) and not known("question", replied)
 
 
 def _all(members: Sequence[Report]) -> Iterator[Report]:

@@ -34,6 +34,8 @@ def show(found: Report) -> str:
         lines += ["", *_unused(found.unused)]
     if found.state == "unmapped":
         lines += ["", *_wrapped("next", _next(found))]
+    if found.join:
+        lines += ["", *_wrapped("next", _joined(found.join))]
     if found.members:
         lines += ["", compact(found.members)]
     return "\n".join(lines)
@@ -42,7 +44,10 @@ def show(found: Report) -> str:
 def compact(found: Sequence[Report]) -> str:
     """One line a file; files in an archive follow it."""
     heading = f"{'state':<9} {'container':<9} {'shape':<16} {'pairs':>7} {'rejects':>7}  file"
-    return "\n".join([heading, *(_line(one) for one in _flat(found))])
+    joins = dict.fromkeys(_joined(one.join) for one in found if one.join)
+    return "\n".join(
+        [heading, *(_line(one) for one in _flat(found)), *(line for text in joins for line in _wrapped("", text))]
+    )
 
 
 def _flat(found: Sequence[Report]) -> Iterator[Report]:
@@ -145,6 +150,10 @@ def _next(found: Report) -> str:
         f"'etl detect FILE {pairs}' shows what this mapping would give; once the file is in a workspace, "
         "'etl mapping accept FILE' uses it, 'etl mapping edit FILE question=FIELD answer=FIELD' another"
     )
+
+
+def _joined(join: dict[str, Any]) -> str:
+    return f"'{join['command']}' makes one of two files ({join['confidence']:.2f}: {join['evidence']})"
 
 
 def _wrapped(label: str, text: str, *, indent: int = 0) -> list[str]:
