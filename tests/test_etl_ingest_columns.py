@@ -1,6 +1,7 @@
 """Large deliveries go as columns: the rows are those that the same records give one by one, whatever they hold."""
 
 import csv
+import hashlib
 import io
 import json
 import tempfile
@@ -318,3 +319,10 @@ def test_a_line_is_given_without_its_end(block: bytes) -> None:
     found = Split.of(block)
     assert found is not None
     assert [found[i] for i in range(len(found))] == [b'{"a":1}', b'{"b":2}']
+
+
+def test_lines_of_every_length_are_digested_as_they_stand() -> None:
+    lines = [b"{%b}" % (b"x" * length) for length in (*range(16), 3, 40, 0, 500, 10, 11)]
+    found = Split.of(b"\n".join(lines))
+    assert found is not None
+    assert found.digests().to_list() == [hashlib.sha256(line).hexdigest()[:32] for line in lines]

@@ -13,6 +13,7 @@ import polars as pl
 from etl.keys import pair_keys
 from etl.normalise.names import Names
 from etl.normalise.repair import INVISIBLE, dirty, repair_text
+from etl.plain import all_printable
 
 TEXTS = ("question", "answer", "context", "indicator", "category", "licence")
 LISTS = ("phrasings", "alternatives", "sources")
@@ -89,7 +90,9 @@ def _repaired(texts: pl.Series, changes: _Changes) -> pl.Series:
 
 def _is_empty(texts: pl.Series) -> pl.Series:
     """Texts without a visible character. What begins with an ASCII one, after stripping, is none of them."""
-    if not (texts.str.len_bytes() == 0).any() and not texts.str.contains(r"^[^\x00-\x7f]").any():
+    if not (texts.str.len_bytes() == 0).any() and (
+        all_printable(texts) or not texts.str.contains(r"^[^\x00-\x7f]").any()
+    ):
         return pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True).alias(texts.name)
     return texts.str.contains(_EMPTY).fill_null(value=False)
 

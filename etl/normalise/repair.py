@@ -18,6 +18,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from etl.plain import odd_rows
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -63,12 +65,15 @@ def dirty_pattern() -> str:
 def dirty(texts: pl.Series) -> pl.Series:
     """Which texts of a column match `dirty_pattern`; False for null.
 
-    ASCII texts, which are most, are only asked for control characters, in classes so small that the search stays a
-    comparison of vectors (measured: ten times the whole pattern).
+    Of those that are not printable ASCII, ASCII texts are only asked for control characters, in classes so small that
+    the search stays a comparison of vectors (measured: ten times the whole pattern).
     """
     import polars as pl
 
     found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True).alias(texts.name)
+    odd = odd_rows(texts)
+    if len(odd) < len(texts):
+        return found.scatter(odd, dirty(texts.gather(odd))) if len(odd) else found
     for few in _ASCII_DIRT:
         found |= texts.str.contains(few)
     wide = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(value=False)

@@ -8,9 +8,10 @@ block goes line by line; both ways give the same rows.
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -37,6 +38,7 @@ BLOCK = 16 * 1024 * 1024  # bytes
 _PARSED_AT_ONCE = 4 * 1024 * 1024  # bytes
 _SAMPLE = 2000  # records that a plan is made on
 _FEW = 100  # of each later block, to learn of members that come late
+_INLINE = 12  # bytes; Arrow keeps shorter texts in the views themselves
 _KINDS: dict[type, str] = {str: "string", int: "int64", bool: "bool", type(None): "null"}
 
 
@@ -47,22 +49,33 @@ def read_lines(text: Text, recognise: Recogniser, assembly: Assembly, *, columns
 
 def stream_lines(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
     """Read a file of JSON lines without holding it in memory; None for one that is not plainly that, in UTF-8."""
-    head = b"".join(islice(file, CHUNK))
+    blocks = _blocks(file)
+    head = next(blocks, b"")
     if container(head[:BLOCK]) != "text" or not head.lstrip().startswith(b"{") or not is_lines(head):
         return None
-    file.seek(0)
-    if not all(b"\x00" not in block and _is_utf8(block) for block in _blocks(file)):
-        return None
-    file.seek(0)
-    return _Lines(Text(b"", "utf-8", 1.0), recognise, assembly).read(_blocks(file))
-
-
-def _is_utf8(block: bytes) -> bool:
+    plain = map(_plain_utf8, chain([head], blocks))
     try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+        reading = _Lines(Text(b"", "utf-8", 1.0), recognise, assembly).read(plain)
+        deque(plain, 0)  # a refusal may come before the end, and what it says of the encoding is of the whole
+    except _NotPlainError:
+        return None
+    return reading
+
+
+class _NotPlainError(Exception):
+    """A block is no plain UTF-8: the encoding of the whole text has to be found."""
+
+
+def _plain_utf8(block: bytes) -> bytes:
+    """The block, if it is one."""
+    if b"\x00" in block:
+        raise _NotPlainError
+    try:
+        if not block.isascii():
+            block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _NotPlainError from error
+    return block
 
 
 def _blocks(source: BinaryIO) -> Iterator[bytes]:
@@ -86,21 +99,19 @@ class _Lines:
     def read(self, blocks: Iterator[bytes]) -> Reading:
         number = 1
         for block in blocks:
-            done = self._columns(block, number) if self.members.plain else False
+            lines = Split.of(block) if self.members.plain else None
+            done = self._columns(lines, number) if lines is not None else False
             refusal = self._line_by_line(block, number) if done is False else done
             if isinstance(refusal, Refusal):
                 return Reading.of(refusal, unknown("jsonl", self.text))
-            number += block.count(b"\n")
+            number += block.count(b"\n") if lines is None else len(lines)
         if self.found is None:
             evidence = self.assembly.rejects[0].evidence or ""
             return Reading.of(Refusal("broken_json", f"{self.assembly.records} lines, none of them JSON: {evidence}"))
         return self.assembly.reading(format_of_plan("jsonl", self.text, self.found))
 
-    def _columns(self, block: bytes, number: int) -> Refusal | bool:
-        """Read the block as columns: True when that was done, False when it has to go line by line."""
-        lines = Split.of(block)
-        if lines is None:
-            return False
+    def _columns(self, lines: Split, number: int) -> Refusal | bool:
+        """Read a block as columns: True when that was done, False when it has to go line by line."""
         most = _SAMPLE if self.found is None else _FEW
         sample = lines.sample(most)
         if not self.members.learn(sample) or (frame := lines.parsed(self.members.kinds)) is None:
@@ -249,23 +260,32 @@ class Split:
     def digests(self) -> pl.Series:
         """The digest of every line."""
         import polars as pl
-        import pyarrow as pa
 
         from etl.keys import digests
 
-        return digests(pl.Series("raw_digest", pl.from_arrow(self._lines(pa))))
+        return digests(pl.Series("raw_digest", pl.from_arrow(self._lines())))
 
-    def _lines(self, arrow: Any) -> pa.Array:
-        """The lines without their ends as one column, without copying: each end is the last byte of a value that is
-        twice as long as a line and its end, so lines and ends alternate and every other value is a line."""
+    def _lines(self) -> pa.Array:
+        """The lines without their ends as one column of views into the block, which is not copied."""
+        import numpy as np
+        import pyarrow as pa
+
+        views = np.zeros((len(self), 4), np.uint32)  # length, the first four bytes, number of the buffer, place in it
+        starts, lengths = self.starts[:-1], np.diff(self.starts) - 1
+        views[:, 0], views[:, 1:2], views[:, 3] = lengths, self._first(starts, lengths, 4), starts
+        short = np.flatnonzero(lengths <= _INLINE)  # they stand in the views themselves
+        views[short, 1:] = self._first(starts[short], lengths[short], _INLINE)
+        buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
+        return pa.Array.from_buffers(pa.binary_view(), len(self), buffers)
+
+    def _first(self, starts: np.ndarray, lengths: np.ndarray, most: int) -> np.ndarray:
+        """The first bytes of some lines, zeros behind them, as whole numbers of four bytes."""
         import numpy as np
 
-        offsets = np.empty(2 * len(self) + 1, np.int64)
-        offsets[0::2], offsets[1::2] = self.starts, self.starts[1:] - 1
-        whole = arrow.Array.from_buffers(
-            arrow.large_binary(), 2 * len(self), [None, arrow.py_buffer(offsets), arrow.py_buffer(self.data)]
-        )
-        return whole.take(arrow.array(np.arange(0, 2 * len(self), 2)))
+        seen, places = np.frombuffer(self.data, np.uint8), np.arange(most)
+        first = seen[np.minimum(starts[:, None] + places, len(seen) - 1)]
+        first[places >= lengths[:, None]] = 0
+        return first.view(np.uint32)
 
 
 def _chunks(block: bytes, first: int) -> Iterator[tuple[list[int], list[bytes]]]:
