@@ -186,12 +186,14 @@ def compared(folder: Path, contests: list[str], peers: str, rows: int) -> dict[s
 
 
 def curve() -> str:
-    """The S-curve as a table."""
+    """The S-curve as a table, for short and for longer texts."""
     from embeddings.minhash import curve as probability
 
-    lines = ["| similarity | probability to be found |", "|---|---|"]
+    sizes = (20, 90, 300)
+    lines = ["| similarity | " + " | ".join(f"{size} shingles" for size in sizes) + " |", "|---" * 4 + "|"]
     steps = [0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9]
-    return "\n".join([*lines, *(f"| {s:.2f} | {probability(s, threshold=0.5):.4f} |" for s in steps)])
+    lines += [f"| {s:.2f} | " + " | ".join(f"{probability(s, size=size):.4f}" for size in sizes) + " |" for s in steps]
+    return "\n".join(lines)
 
 
 def main() -> None:

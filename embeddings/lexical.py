@@ -10,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from embeddings.ahead import ahead
-from embeddings.minhash import BANDS, Sketches, salted
+from embeddings.minhash import BANDS, Sketches, differing, folded, most_differing, salted
 from embeddings.pairing import Indices, within
+from embeddings.sets import Sets
 from embeddings.shingles import SHORT, Shingled
 
 Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 FILTER_BITS = 22  # a table of this many bits tells which old keys can meet a fresh one at all
+MEETINGS = 1 << 15  # looked at in one go: their bits stay in the cache
+RECENT = 8  # bands whose pairs are known to be found already before the sets are looked at, the others after it
 
 
 def join(
-    texts_new: Sequence[str],
+    texts_new: Sequence[str] | pl.Series,
     texts_old: Sequence[str] | None = None,
     *,
     threshold: float,
@@ -33,7 +37,7 @@ def join(
 
     `texts_new` count from 0, `texts_old` on from there; pairs inside `texts_old` are not searched.
     """
-    sets = Shingled.of([*texts_new, *(texts_old or ())], threads=threads)
+    sets = Shingled.of([*texts_new, *texts_old] if texts_old else texts_new, threads=threads)
     found = list(blocks(sets, fresh=len(texts_new), threshold=threshold, threads=threads))
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
@@ -55,58 +59,65 @@ def blocks(
         if not len(family.values):
             continue
         sketches = Sketches.of(family, threads=threads)
-        for i, j in candidates(sketches, fresh=fresh, threshold=threshold, groups=groups, threads=threads):
+        search = Search(sketches, fresh=fresh, threshold=threshold, groups=groups)
+
+        def confirmed(band: int, search: Search = search, by_words: bool = by_words, family: Sets = family) -> Matches:
+            i, j = search.met(band)
             long = np.minimum(sets.lengths[i], sets.lengths[j]) > SHORT
             i, j = i[long == by_words], j[long == by_words]
             similarity = family.jaccard(i, j)
-            keep = similarity >= threshold
-            yield i[keep], j[keep], similarity[keep]
+            keep = np.flatnonzero(similarity >= threshold)
+            keep = keep[search.unseen(i[keep], j[keep], range(band - RECENT))]
+            return i[keep], j[keep], similarity[keep]
+
+        yield from ahead(confirmed, range(BANDS), threads=threads)
 
 
-def candidates(
-    sketches: Sketches,
-    *,
-    fresh: int,
-    threshold: float,
-    groups: NDArray[np.int64] | None = None,
-    threads: int | None = None,
-) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs i < j, i < fresh, of one group that share a band and whose sketches are alike enough; each pair once."""
-    filled = np.flatnonzero(sketches.sizes)
-    if groups is not None:
-        filled = filled[np.isin(groups[filled], np.unique(groups[filled[filled < fresh]]))]
+class Search:
+    """Bands of sketches: which pairs i < j, i < fresh, of one group meet in a band and may be alike enough."""
 
-    def runs(band: int) -> tuple[int, Indices, NDArray[np.uint32]]:
-        return band, *_runs(salted(sketches.keys[band], groups), filled, fresh=fresh)
-
-    def confirmed(part: tuple[int, Indices, Indices]) -> tuple[Indices, Indices]:
-        band, i, j = part
+    def __init__(
+        self,
+        sketches: Sketches,
+        *,
+        fresh: int,
+        threshold: float,
+        groups: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.sketches, self.fresh, self.threshold, self.groups = sketches, fresh, threshold, groups
+        self.members = np.flatnonzero(sketches.sizes)
         if groups is not None:
-            same = groups[i] == groups[j]
+            own = groups[self.members[self.members < fresh]]
+            self.members = self.members[np.isin(groups[self.members], np.unique(own))]
+
+    def met(self, band: int) -> tuple[Indices, Indices]:
+        """The pairs of one band that neither bits nor sizes rule out; without those that a recent band gave."""
+        keys = salted(self.sketches.keys[band], self.groups)
+        owners, codes = _runs(keys, self.members, fresh=self.fresh)
+        levels, sizes = folded(self.sketches.bits.take(owners, axis=0)), self.sketches.sizes.take(owners)
+        found = [np.zeros((2, 0), np.int64)]
+        for p, q in within(codes, owners < self.fresh, size=MEETINGS):
+            most = most_differing(sizes.take(p), sizes.take(q), threshold=self.threshold)
+            for bits in levels:
+                maybe = np.flatnonzero(differing(bits.take(p, axis=0), bits.take(q, axis=0)) <= most)
+                p, q, most = p[maybe], q[maybe], most[maybe]
+            found.append(np.stack([owners[p], owners[q]]))
+        i, j = np.concatenate(found, axis=1)
+        if self.groups is not None:
+            same = self.groups[i] == self.groups[j]
             i, j = i[same], j[same]
-        maybe = sketches.maybe(i, j, threshold=threshold)
-        i, j = i[maybe], j[maybe]
-        for earlier in range(max(0, band - 2), band):  # nearly equal pairs meet in most bands: drop them first
-            i, j = _unseen(sketches, earlier, i, j)
-        likely = sketches.likely(i, j, threshold=threshold)
-        i, j = i[likely], j[likely]
-        for earlier in range(band - 2):
-            i, j = _unseen(sketches, earlier, i, j)
-        return i, j
+        unseen = self.unseen(i, j, range(max(0, band - RECENT), band))
+        return i[unseen], j[unseen]
 
-    parts = (
-        (band, owners[p], owners[q])
-        for band, owners, codes in ahead(runs, range(BANDS), threads=threads)
-        for p, q in within(codes, owners < fresh)
-    )
-    yield from ahead(confirmed, parts, threads=threads)
-
-
-def _unseen(sketches: Sketches, band: int, i: Indices, j: Indices) -> tuple[Indices, Indices]:
-    if not len(i):
-        return i, j
-    unseen = sketches.keys[band, i] != sketches.keys[band, j]
-    return i[unseen], j[unseen]
+    def unseen(self, i: Indices, j: Indices, bands: range) -> Indices:
+        """The places of the pairs that meet in none of these bands."""
+        places = np.arange(len(i))
+        for band in bands:
+            if not len(places):
+                break
+            keys = self.sketches.keys[band]
+            places = places[keys[i[places]] != keys[j[places]]]
+        return places
 
 
 def _runs(keys: NDArray[np.uint32], members: Indices, *, fresh: int) -> tuple[Indices, NDArray[np.uint32]]:

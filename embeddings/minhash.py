@@ -1,9 +1,14 @@
-"""Sets of numbers in, sketches out: the keys of bands that propose pairs, and bits and bytes that drop most of them.
+"""Sets of numbers in, sketches out: the keys of bands that propose pairs, and bits that drop most of them for certain.
 
 A sketch depends on its own set and on nothing else, so sketches can be kept, and made in any batches.
 
-`BANDS` bands of `ROWS` minima each are drawn from `MINIMA` minima; two sets of Jaccard similarity s agree in one band
-with probability s^ROWS. `curve` gives the probability that at least one agrees, which is the S-curve of the search.
+One hash an element, not one a minimum: its upper bits choose one of `BINS` bins, and each bin keeps its smallest. An
+empty bin takes over the minimum of another one, chosen by a fixed order of distances (optimal densification,
+Shrivastava 2017), so each bin of two sets of Jaccard similarity s agrees with probability s. A band is `ROWS` bins;
+two sets are proposed where one of `BANDS` bands agrees. `curve` gives that probability, the S-curve of the search.
+
+`bits` say which of 1,024 parts of the hash hold an element at all. Each bit that differs between two sets is an element
+that one of them lacks, so too many of them rule a similarity out without a look at the sets; nothing is lost by it.
 """
 
 from __future__ import annotations
@@ -18,29 +23,35 @@ from numpy.typing import NDArray
 from embeddings.ahead import ahead
 from embeddings.sets import Sets
 
-MINIMA = 256
-BANDS = 128
-ROWS = 8  # worked out from a sample of planted questions: 7 propose four times as many pairs in vain, 4 over a hundred
-DEVIATIONS = 2.5  # an estimate further than that below the threshold: nobody looks closer
-CHUNK = 30_000  # elements hashed at once: they stay in the cache
-BLOCK = 16  # chunks whose minima become keys at once: columns long enough for numpy
+BINS = 128
+BANDS = 80
+ROWS = 6
+INDEPENDENT = 64  # the chosen bands share bins: they find as much as so many that do not (measured on random sets)
+WORDS = 16  # of 64 bits
+CHUNK = 100_000  # elements sketched at once: what belongs to them stays in the cache
+ROUNDING = 1e-4  # similarities are rounded to 4 decimals: reach a little below the threshold
 
-_random = np.random.default_rng(20240229)
-_HASHES = _random.integers(0, 2**32, size=(MINIMA, 2), dtype=np.uint64).astype(np.uint32)
-_MULTIPLIERS, _MASKS = _HASHES[:, 0] | np.uint32(1), _HASHES[:, 1]
-_MEMBERS = np.stack([_random.choice(MINIMA, ROWS, replace=False) for _ in range(BANDS)])
-_MIXERS = _random.integers(0, 2**32, size=(BANDS, ROWS), dtype=np.uint64).astype(np.uint32) | np.uint32(1)
+# Where all bins of a band tend to show shingles of everyday phrases ("what is the"), the band brings crowds together in
+# vain. Of 256 drawn bands these are the 80 that propose least among questions of 13 forms; one set bit a band, the
+# first band lowest. `python benchmarks/bands.py` works it out.
+CHOSEN = 0x11288011880A0304831D10B0255480D62048D5DE846B81039602A401608E0A08
+_random = np.random.default_rng(1)
+_DISTANCES = 1 + _random.permutation(BINS - 1)  # whose minimum an empty bin takes over, attempt after attempt
+DRAWN = np.stack([_random.choice(BINS, ROWS, replace=False) for _ in range(256)])
+_MEMBERS = DRAWN[[band for band in range(len(DRAWN)) if CHOSEN >> band & 1]]
+_MIXERS = _random.integers(0, 2**32, size=(BINS, 1), dtype=np.uint64).astype(np.uint32) | np.uint32(1)
 _EMPTY = np.uint32(0xFFFFFFFF)
+_BIN_SHIFT = np.uint32(32 - BINS.bit_length() + 1)
+_WITHIN = np.uint32((1 << int(_BIN_SHIFT)) - 1)
 _SALT = np.uint32(0x9E3779B1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sketches:
-    """One column of `keys` and one entry of the others a set: (BANDS, n), (n, 4), (n, MINIMA), (n)."""
+    """One column of `keys` and one entry of the others a set: (BANDS, n), (n, WORDS), (n)."""
 
     keys: NDArray[np.uint32]
-    bits: NDArray[np.uint64]  # one bit of each minimum
-    marks: NDArray[np.uint8]  # eight bits of each minimum
+    bits: NDArray[np.uint64]
     sizes: NDArray[np.int32]
 
     @classmethod
@@ -48,69 +59,101 @@ class Sketches:
         """The sketches of all sets; empty sets are never proposed (their size is 0)."""
         count = len(sets.sizes)
         made = cls(
-            np.empty((BANDS, count), np.uint32),
-            np.empty((count, MINIMA // 64), np.uint64),
-            np.empty((count, MINIMA), np.uint8),
-            sets.sizes.astype(np.int32),
+            np.empty((BANDS, count), np.uint32), np.empty((count, WORDS), np.uint64), sets.sizes.astype(np.int32)
         )
-        for (start, stop), (keys, bits, marks) in ahead(
-            lambda part: (part, _sketched(minima(sets, *part))), _chunks(sets, BLOCK * CHUNK, 0, count), threads=threads
-        ):
-            made.keys[:, start:stop], made.bits[start:stop], made.marks[start:stop] = keys, bits, marks
+
+        def fill(part: tuple[int, int]) -> None:
+            start, stop = part
+            band_keys(minima(sets, start, stop), out=made.keys[:, start:stop])
+            made.bits[start:stop] = occupied(sets, start, stop)
+
+        for _ in ahead(fill, _chunks(sets, CHUNK), threads=threads):
+            pass
         return made
-
-    def take(self, rows: NDArray[np.int64]) -> Sketches:
-        """Those of some sets."""
-        return Sketches(self.keys[:, rows], self.bits[rows], self.marks[rows], self.sizes[rows])
-
-    def maybe(self, i: NDArray[np.int64], j: NDArray[np.int64], *, threshold: float) -> NDArray[np.int64]:
-        """The places where sizes and bits allow a similarity of `threshold`: a cheap look that drops four in five."""
-        one, other = self.sizes[i], self.sizes[j]
-        places = np.flatnonzero(np.minimum(one, other) >= threshold * np.maximum(one, other) - 1e-4)
-        differing = np.bitwise_count(self.bits[i[places]] ^ self.bits[j[places]]).sum(axis=1, dtype=np.int32)
-        kept: NDArray[np.int64] = places[differing <= _most_differing((1 + threshold) / 2)]
-        return kept
-
-    def likely(self, i: NDArray[np.int64], j: NDArray[np.int64], *, threshold: float) -> NDArray[np.bool_]:
-        """Where enough minima are equal to expect a similarity of `threshold`."""
-        result = np.empty(len(i), dtype=bool)
-        for start in range(0, len(i), 1 << 14):
-            part = slice(start, start + (1 << 14))
-            differing = np.count_nonzero(self.marks[i[part]] != self.marks[j[part]], axis=1)
-            result[part] = differing <= _most_differing(threshold)
-        return result
-
-
-def curve(similarity: float, *, threshold: float) -> float:
-    """The probability that a pair of this similarity reaches the exact comparison, where `threshold` is asked for.
-
-    k of the 256 minima are equal with the binomial probability; a band of 8 then agrees with (k over 8) / (256 over 8),
-    and so few equal minima that `threshold` is out of reach end the matter.
-    """
-    s = min(max(similarity, 0.0), 1.0)
-    total = 0.0
-    for k in range(MINIMA - _most_differing(threshold), MINIMA + 1):
-        weight = math.comb(MINIMA, k) * s**k * (1 - s) ** (MINIMA - k)
-        total += weight * (1 - (1 - math.comb(k, ROWS) / math.comb(MINIMA, ROWS)) ** BANDS)
-    return min(total, 1.0)
 
 
 def minima(sets: Sets, start: int = 0, stop: int | None = None) -> NDArray[np.uint32]:
-    """MinHash signatures of sets start to stop, (MINIMA, sets); an empty set has the largest number everywhere."""
+    """MinHash signatures of sets start to stop, (BINS, sets); an empty set has the largest number everywhere."""
     stop = len(sets.sizes) if stop is None else stop
-    result = np.full((MINIMA, stop - start), _EMPTY, dtype=np.uint32)
+    values, owners = _owned(sets, start, stop)
+    result = np.full((BINS, stop - start), _EMPTY, dtype=np.uint32)
+    places = (values >> _BIN_SHIFT) * np.uint32(stop - start) + owners
+    # a set's elements ascend: written backwards, the smallest of a bin stays
+    result.reshape(-1)[places.astype(np.intp)[::-1]] = (values & _WITHIN)[::-1]
     filled = np.flatnonzero(sets.sizes[start:stop])
-    if not len(filled):
-        return result
-    hashed = np.empty(int(sets.starts[stop] - sets.starts[start]), np.uint32)
-    for first, last in _chunks(sets, CHUNK, start, stop):
-        some = filled[np.searchsorted(filled, first - start) : np.searchsorted(filled, last - start)]
-        low, high = sets.starts[first], sets.starts[last]
-        values, cuts, out = sets.values[low:high], sets.starts[start + some] - low, hashed[: high - low]
-        for row in range(MINIMA if len(some) else 0):
-            np.bitwise_xor(values, _MASKS[row], out=out)
-            np.multiply(out, _MULTIPLIERS[row], out=out)
-            result[row, some] = np.minimum.reduceat(out, cuts)
+    if len(filled):
+        _densify(result, filled)
+    return result
+
+
+def _densify(result: NDArray[np.uint32], columns: NDArray[np.int64]) -> None:
+    """Fill the empty bins of these columns. The attempt stands above the minimum: the earliest is the smallest."""
+    some = result if len(columns) == result.shape[1] else result[:, columns]
+    own, full = some.copy(), some
+    for attempt, distance in enumerate(_DISTANCES, start=1):
+        given = own | np.uint32(attempt << int(_BIN_SHIFT))
+        np.minimum(some[:-distance], given[distance:], out=some[:-distance])
+        np.minimum(some[-distance:], given[:distance], out=some[-distance:])
+        if attempt % 4 == 0:
+            open_ = np.flatnonzero((some == _EMPTY).any(axis=0))
+            if not len(open_):
+                break
+            if 2 * len(open_) < some.shape[1]:  # go on with the few that need it
+                _continue(some, own, open_, attempt)
+                break
+    if full is not result:
+        result[:, columns] = full
+
+
+def _continue(some: NDArray[np.uint32], own: NDArray[np.uint32], open_: NDArray[np.int64], done: int) -> None:
+    few, givers = some[:, open_], own[:, open_]
+    for attempt in range(done + 1, BINS):
+        distance = _DISTANCES[attempt - 1]
+        np.minimum(few, np.roll(givers, -distance, axis=0) | np.uint32(attempt << int(_BIN_SHIFT)), out=few)
+        if attempt % 8 == 0 and not (few == _EMPTY).any():
+            break
+    some[:, open_] = few
+
+
+def band_keys(signature: NDArray[np.uint32], *, out: NDArray[np.uint32], members: NDArray[np.int64] = _MEMBERS) -> None:
+    """(bands, sets): one number for the bins of each band."""
+    weighed = signature * _MIXERS
+    for key, (one, other, *rest) in zip(out, members, strict=True):
+        np.add(weighed[one], weighed[other], out=key)
+        for member in rest:
+            key += weighed[member]
+
+
+def occupied(sets: Sets, start: int, stop: int) -> NDArray[np.uint64]:
+    """(sets, WORDS): which parts of the hash hold an element, by its lower bits."""
+    values, owners = _owned(sets, start, stop)
+    parts = 64 * WORDS
+    flags = np.zeros((stop - start) * parts, dtype=bool)
+    flags[(owners * np.uint32(parts) + (values & np.uint32(parts - 1))).astype(np.intp)] = True
+    return np.packbits(flags, bitorder="little").view(np.uint64).reshape(-1, WORDS)
+
+
+def differing(bits: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """How many bits differ, row by row; rows are a multiple of four words."""
+    counts = np.bitwise_count(bits ^ other).view(np.uint32)
+    counts *= np.uint32(0x01010101)  # the four bytes' sum stands in the highest one
+    counts >>= np.uint32(24)
+    result: NDArray[np.int32] = (
+        counts.sum(axis=1, dtype=np.int32) if counts.shape[1] > 1 else counts[:, 0].view(np.int32)
+    )
+    return result
+
+
+def folded(bits: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
+    """The bits with four parts of the hash in one, with two in one, and as they are: less to compare, less to see."""
+    half = bits[:, : WORDS // 2] ^ bits[:, WORDS // 2 :]
+    return [half[:, : WORDS // 4] ^ half[:, WORDS // 4 :], half, bits]
+
+
+def most_differing(sizes: NDArray[np.int32], other: NDArray[np.int32], *, threshold: float) -> NDArray[np.int32]:
+    """How many elements one of two sets of these sizes may have that the other lacks, at this Jaccard similarity."""
+    least = max(threshold - ROUNDING, 0.0)
+    result: NDArray[np.int32] = ((sizes + other) * np.float32((1 - least) / (1 + least))).astype(np.int32)
     return result
 
 
@@ -119,25 +162,44 @@ def salted(keys: NDArray[np.uint32], groups: NDArray[np.int64] | None) -> NDArra
     return keys if groups is None else keys + groups.astype(np.uint32) * _SALT
 
 
-def _sketched(signature: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.uint8]]:
-    keys = np.zeros((BANDS, signature.shape[1]), dtype=np.uint32)
-    for band in range(BANDS):
-        for member, mixer in zip(_MEMBERS[band], _MIXERS[band], strict=True):
-            keys[band] += signature[member] * mixer
-    marks = np.ascontiguousarray((signature >> np.uint32(10)).astype(np.uint8).T)
-    bits = np.packbits(marks & np.uint8(1), axis=1, bitorder="little")
-    return keys, np.ascontiguousarray(bits).view(np.uint64), marks
+def curve(similarity: float, *, size: int = 100) -> float:
+    """The probability that two sets of this similarity and of `size` elements each are proposed.
+
+    The bins show m of the u elements that both have together, k of them in both sets with the hypergeometric
+    probability; a band of 8 bins then agrees where the d different elements that it shows are all among these k.
+    """
+    s = min(max(similarity, 0.0), 1.0)
+    union = max(1, round(2 * size / (1 + s)))
+    common = round(s * union)
+    shown = max(1, round(BINS * (1 - (1 - 1 / BINS) ** union)))
+    total = 0.0
+    for k in range(max(0, shown - (union - common)), min(shown, common) + 1):
+        weight = math.comb(common, k) * math.comb(union - common, shown - k) / math.comb(union, shown)
+        total += weight * (1 - (1 - _agreeing(k, shown)) ** INDEPENDENT)
+    return min(total, 1.0)
 
 
-def _chunks(sets: Sets, elements: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Slices of the sets from start to stop with about so many elements, and no more sets than that."""
-    while start < stop:
+def _agreeing(k: int, shown: int) -> float:
+    """The probability that a band shows none but these k of the elements shown."""
+    different = [1.0] + [0.0] * ROWS  # how likely so many different elements stand in the band's bins
+    for _ in range(ROWS):
+        different = [
+            different[d] * d / shown + (different[d - 1] * (shown - d + 1) / shown if d else 0.0)
+            for d in range(ROWS + 1)
+        ]
+    return sum(p * math.comb(k, d) / math.comb(shown, d) for d, p in enumerate(different) if d <= shown)
+
+
+def _owned(sets: Sets, start: int, stop: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    values = sets.values[sets.starts[start] : sets.starts[stop]]
+    return values, np.repeat(np.arange(stop - start, dtype=np.uint32), sets.sizes[start:stop])
+
+
+def _chunks(sets: Sets, elements: int) -> Iterator[tuple[int, int]]:
+    """Slices of the sets with about so many elements, and no more sets than a thirtieth of that."""
+    start, count = 0, len(sets.sizes)
+    while start < count:
         until = int(np.searchsorted(sets.starts, sets.starts[start] + elements, side="right")) - 1
-        until = min(max(start + 1, until), start + elements, stop)
+        until = min(max(start + 1, until), start + elements // 30, count)
         yield start, until
         start = until
-
-
-def _most_differing(agreeing: float) -> int:
-    """The most of the minima's bits that may differ where each agrees with this probability."""
-    return math.ceil(MINIMA * (1 - agreeing) + DEVIATIONS * math.sqrt(MINIMA * agreeing * (1 - agreeing)))

@@ -12,8 +12,10 @@ Indices = NDArray[np.int64]
 PART = 1 << 20  # pairs made at once
 
 
-def within(labels: NDArray[np.integer], fresh: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of positions p < q with equal labels, p fresh.
+def within(
+    labels: NDArray[np.integer], fresh: NDArray[np.bool_], *, size: int = PART
+) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs of positions p < q with equal labels, p fresh, about `size` at a time.
 
     `labels` are ascending; inside a run of equal ones the fresh positions come first, so each pair with a fresh side
     is given once.
@@ -21,10 +23,12 @@ def within(labels: NDArray[np.integer], fresh: NDArray[np.bool_]) -> Iterator[tu
     last = np.flatnonzero(np.concatenate([labels[1:] != labels[:-1], [True]])) + 1 if len(labels) else labels
     ends = np.repeat(last, np.diff(last, prepend=0)).astype(np.int64)
     after = np.where(fresh, ends - np.arange(len(labels)) - 1, 0)
-    for start, stop in parts(after):
+    for start, stop in parts(after, size):
         counts = after[start:stop]
-        p = np.repeat(np.arange(start, stop), counts)
-        yield p, p + 1 + _counted(counts)
+        places = np.arange(start, stop)
+        p = np.repeat(places, counts)
+        q = np.arange(len(p)) + np.repeat(places + 1 + counts - np.cumsum(counts), counts)
+        yield p, q
 
 
 def across(starts: Indices, sizes: Indices, i: Indices, j: Indices) -> Iterator[tuple[Indices, Indices, Indices]]:
@@ -36,12 +40,12 @@ def across(starts: Indices, sizes: Indices, i: Indices, j: Indices) -> Iterator[
         yield row, starts[i[row]] + left, starts[j[row]] + right
 
 
-def parts(counts: Indices) -> Iterator[tuple[int, int]]:
-    """Slices of `counts` whose sums stay below PART, or hold one count."""
+def parts(counts: Indices, size: int = PART) -> Iterator[tuple[int, int]]:
+    """Slices of `counts` whose sums stay at or below `size`, or hold one count."""
     sums, start = np.cumsum(counts), 0
     while start < len(counts):
         before = sums[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(sums, before + PART, side="right")))
+        stop = max(start + 1, int(np.searchsorted(sums, before + size, side="right")))
         yield start, stop
         start = stop
 

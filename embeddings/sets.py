@@ -18,7 +18,7 @@ from etl.words import words
 
 CROWDED = 16  # pairs a set from which on a table beats sorting
 MANY = 1000  # and so many pairs
-CHUNK = 1 << 18  # elements compared at once: their keys fit the cache, where sorting is three times faster
+CHUNK = 1 << 16  # elements compared at once: their keys fit the cache, where sorting is three times faster
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,21 @@ class Sets:
     @classmethod
     def of(cls, owners: NDArray[np.integer], elements: NDArray[np.uint32], *, count: int) -> Sets:
         """`count` sets from (owner, element) rows, repeated or not."""
-        packed = (owners.astype(np.uint64) << np.uint64(32)) | elements
+        packed = owners.astype(np.uint64)
+        packed <<= np.uint64(32)
+        packed |= elements
+        return cls.of_packed(packed, count=count)
+
+    @classmethod
+    def of_packed(cls, packed: NDArray[np.uint64], *, count: int) -> Sets:
+        """`count` sets from rows of 64 bits, the owner above its element; `packed` is sorted in place."""
         packed.sort()
-        packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])] if len(packed) else packed
-        sizes = np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=count)
-        return cls(np.concatenate([[0], np.cumsum(sizes)]), packed.astype(np.uint32))
+        first = np.empty(len(packed), dtype=bool)
+        first[:1] = True
+        np.not_equal(packed[1:], packed[:-1], out=first[1:])
+        packed = packed[first]
+        starts = np.searchsorted(packed, np.arange(count + 1, dtype=np.uint64) << np.uint64(32))
+        return cls(starts, packed.astype(np.uint32))
 
     @classmethod
     def empty(cls, count: int) -> Sets:

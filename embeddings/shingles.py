@@ -11,15 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from embeddings.ahead import ahead
 from embeddings.sets import Sets, shingle_sets
-from etl.keys import normal_form
+from etl.keys import normal_forms
 
 SHORT = 300  # characters of normal form
 WORDS_IN_A_ROW = 2
-CHUNK = 400_000  # characters taken apart at once: their numbers stay in the cache
+CHUNK = 100_000  # characters taken apart at once: their numbers stay in the cache
+SPACE = np.uint32(32)
 
 _SPACELESS = [
     (0x0E00, 0x0EFF),
@@ -40,16 +42,15 @@ class Shingled:
     words: Sets  # empty for texts up to SHORT
 
     @classmethod
-    def of(cls, texts: Sequence[str], *, threads: int | None = None) -> Shingled:
+    def of(cls, texts: Sequence[str] | pl.Series, *, threads: int | None = None) -> Shingled:
         """Both sets of every text."""
-        forms = [normal_form(text) for text in texts]
-        lengths = np.fromiter(map(len, forms), dtype=np.int64, count=len(forms))
+        forms = normal_forms(_column(texts))
+        lengths = forms.str.len_chars().to_numpy().astype(np.int64)
         short, long = lengths <= 2 * SHORT, lengths > SHORT
-        brief = forms if short.all() else [form if keep else "" for form, keep in zip(forms, short, strict=True)]
-        characters = character_sets(brief, threads=threads)
-        full = [form if keep else "" for form, keep in zip(forms, long, strict=True)] if long.any() else []
-        words = shingle_sets(full, size=WORDS_IN_A_ROW) if full else Sets.empty(len(forms))
-        return cls(lengths, characters, words)
+        characters = character_sets(_only(forms, short), threads=threads)
+        if not long.any():
+            return cls(lengths, characters, Sets.empty(len(lengths)))
+        return cls(lengths, characters, shingle_sets(_only(forms, long).to_list(), size=WORDS_IN_A_ROW))
 
     def similarities(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
         """Jaccard of pairs of texts, 4 decimals; 0 where one is short and the other more than twice SHORT."""
@@ -60,48 +61,72 @@ class Shingled:
         return result
 
 
-def character_sets(forms: Sequence[str], *, threads: int | None = None) -> Sets:
+def character_sets(forms: pl.Series, *, threads: int | None = None) -> Sets:
     """The set of character trigrams of each text; a bigram where a script without word spaces begins it."""
-    return Sets.joined(list(ahead(_character_sets, _chunks(forms), threads=threads)))
+    lengths = forms.str.len_chars().to_numpy().astype(np.int64)
+    return Sets.joined(
+        list(ahead(lambda part: _character_sets(forms[part], lengths[part]), _chunks(lengths), threads=threads))
+    )
 
 
-def _character_sets(forms: Sequence[str]) -> Sets:
-    lengths = np.fromiter((len(form) + 2 if form else 0 for form in forms), dtype=np.int64, count=len(forms))
-    joined = "".join([f" {form} " if form else "" for form in forms])
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    if not len(codes):
-        return Sets.empty(len(forms))
-    ends = np.cumsum(lengths)
-    second, third = np.roll(codes, -1), np.roll(codes, -2)
-    keep = np.ones(len(codes), dtype=bool)
-    keep[ends[lengths > 0] - 1] = False  # no shingle begins with a text's last character
-    before_last = ends[lengths > 1] - 2
-    if joined.isascii():
-        keep[before_last] = False
-    else:
-        spaceless = np.zeros(len(codes), dtype=bool)
-        for first, last in _SPACELESS:
-            spaceless |= (codes >= first) & (codes <= last)
+def _character_sets(forms: pl.Series, lengths: NDArray[np.int64]) -> Sets:
+    """Of neighbouring texts: each has a space before and behind it, the one between two serves both."""
+    if not len(lengths):
+        return Sets.empty(0)
+    joined = f" {forms.str.join(' ').item()} "
+    codes = np.frombuffer(joined.encode("latin-1"), np.uint8) if joined.isascii() else _code_points(joined)
+    first = codes[:-1].astype(np.uint32)
+    second = np.append(first[1:], SPACE)
+    third = np.append(second[1:], SPACE)
+    ends = np.cumsum(lengths + 1) - 1
+    dropped = ends  # no shingle begins with a text's last character
+    if not joined.isascii():
+        spaceless = np.zeros(len(first), dtype=bool)
+        for low, high in _SPACELESS:
+            spaceless |= (first >= low) & (first <= high)
         third[spaceless] = 0
-        keep[before_last] = spaceless[before_last]
-    mixed = _mixed((codes * np.uint32(0x1F123BB5) + second) * np.uint32(0x9E3779B1) + third)
-    owners = np.repeat(np.arange(len(forms), dtype=np.uint64), lengths)
-    return Sets.of(owners[keep], mixed[keep], count=len(forms))
+        dropped = ends[~spaceless[ends]]
+    packed = np.repeat(np.arange(len(lengths), dtype=np.uint64) << np.uint64(32), lengths + 1)
+    packed |= _mixed((first * np.uint32(0x1F123BB5) + second) * np.uint32(0x9E3779B1) + third)
+    if lengths.all():
+        packed[dropped] = packed[dropped - 1]  # twice the same is once
+    else:
+        packed = np.delete(packed, dropped)
+    return Sets.of_packed(packed, count=len(lengths))
 
 
-def _chunks(forms: Sequence[str]) -> Iterator[Sequence[str]]:
-    start = size = 0
-    for stop, form in enumerate(forms, start=1):
-        size += len(form)
-        if size >= CHUNK:
-            yield forms[start:stop]
-            start, size = stop, 0
-    if start < len(forms) or not forms:
-        yield forms[start:]
+def _code_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def _column(texts: Sequence[str] | pl.Series) -> pl.Series:
+    try:
+        return texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:  # half a surrogate pair is no text that could be stored
+        return pl.Series([text.encode("utf-8", "replace").decode() for text in texts], dtype=pl.String)
+
+
+def _only(forms: pl.Series, wanted: NDArray[np.bool_]) -> pl.Series:
+    """The texts that are wanted, nothing in place of the others."""
+    if wanted.all():
+        return forms
+    return forms.zip_with(pl.Series(wanted), pl.repeat("", len(forms), dtype=pl.String, eager=True))
+
+
+def _chunks(lengths: NDArray[np.int64]) -> Iterator[slice]:
+    ends, start = np.cumsum(lengths + 1), 0
+    while start < len(lengths) or not start:
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + CHUNK, side="right")))
+        yield slice(start, stop)
+        start = stop
 
 
 def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """The finish of MurmurHash3 for 32 bits."""
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return values ^ (values >> np.uint32(16))
+    values ^= values >> np.uint32(16)
+    values *= np.uint32(0x85EBCA6B)
+    values ^= values >> np.uint32(13)
+    values *= np.uint32(0xC2B2AE35)
+    values ^= values >> np.uint32(16)
+    return values

@@ -113,24 +113,60 @@ def test_threads_and_shuffling_change_nothing(threads: int) -> None:
     assert {(*sorted((texts[i], texts[j])), s) for i, j, s in matches} == expected
 
 
-@pytest.mark.parametrize("similarity", [0.4, 0.5, 0.6, 0.7])
-def test_the_curve_says_how_many_are_found(similarity: float) -> None:
-    """Sets with exactly this similarity, found as often as promised, within three standard deviations."""
+def sets_of_similarity(similarity: float, *, size: int, count: int) -> tuple[Sets, float]:
+    """`count` pairs of random sets, places n and n + count, and the similarity that they have exactly."""
     rng = np.random.default_rng(5)
-    count, size = 600, 160
     shared = round(size * 2 * similarity / (1 + similarity))
     rows = rng.integers(0, 2**32, size=(count, 2 * size - shared), dtype=np.uint64).astype(np.uint32)
     sides = np.concatenate([rows[:, :size], rows[:, size - shared :]])
     sets = Sets.of(np.repeat(np.arange(2 * count), size), sides.ravel(), count=2 * count)
-    pairs = minhash.Sketches.of(sets, threads=1)
-    got = {
-        (int(i), int(j))
-        for part in lexical.candidates(pairs, fresh=2 * count, threshold=0.5)
-        for i, j in zip(*part, strict=True)
-    }
+    return sets, shared / (2 * size - shared)
+
+
+@pytest.mark.parametrize("size", [12, 90, 160, 700])
+@pytest.mark.parametrize("similarity", [0.3, 0.4, 0.5, 0.6, 0.7])
+def test_the_curve_says_how_many_are_found(similarity: float, size: int) -> None:
+    """Sets with exactly this similarity, found as often as promised, within three standard deviations."""
+    count = 600
+    sets, exact = sets_of_similarity(similarity, size=size, count=count)
+    search = lexical.Search(minhash.Sketches.of(sets, threads=1), fresh=2 * count, threshold=exact)
+    got = {(int(i), int(j)) for band in range(minhash.BANDS) for i, j in zip(*search.met(band), strict=True)}
     share = sum((n, n + count) in got for n in range(count)) / count
-    promised = minhash.curve(shared / (2 * size - shared), threshold=0.5)
-    assert abs(share - promised) < 3 * (promised * (1 - promised) / count) ** 0.5 + 0.01
+    promised = minhash.curve(exact, size=size)
+    assert abs(share - promised) < 3 * (promised * (1 - promised) / count) ** 0.5 + 0.02
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_bits_never_rule_out_a_pair_at_or_above_the_threshold(data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.text(alphabet="abcd ", max_size=60), min_size=2, max_size=8))
+    sets = lexical.Shingled.of(texts, threads=1).characters
+    sketches = minhash.Sketches.of(sets, threads=1)
+    i, j = every_two(len(texts))
+    similarity = sets.jaccard(i, j)
+    threshold = data.draw(st.sampled_from([0.1, 0.3, 0.5, 0.8]))
+    most = minhash.most_differing(sketches.sizes[i], sketches.sizes[j], threshold=threshold)
+    for bits in minhash.folded(sketches.bits):
+        assert (minhash.differing(bits[i], bits[j]) <= most)[similarity >= threshold].all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=12), st.integers(1, 500), st.data())
+def test_a_sketch_depends_on_its_own_text_alone(texts: list[str], chunk: int, data: st.DataObject) -> None:
+    whole = minhash.Sketches.of(lexical.Shingled.of(texts, threads=1).characters, threads=1)
+    order = data.draw(st.permutations(range(len(texts))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embeddings.minhash.CHUNK", max(30, chunk))
+        patch.setattr("embeddings.shingles.CHUNK", chunk)
+        shuffled = lexical.Shingled.of([texts[place] for place in order], threads=2)
+        other = minhash.Sketches.of(shuffled.characters, threads=2)
+    assert np.array_equal(other.keys, whole.keys[:, order])
+    assert np.array_equal(other.bits, whole.bits[order])
+    assert np.array_equal(other.sizes, whole.sizes[order])
+
+
+def test_the_bands_in_use_are_the_ones_that_were_chosen() -> None:
+    assert minhash.CHOSEN.bit_count() == minhash.BANDS
 
 
 def test_groups_keep_apart_what_is_alike() -> None:
