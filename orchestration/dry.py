@@ -8,6 +8,7 @@ conflicts are those that words show, and a run may find more.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,9 @@ def foresee(
     A row of `files` has path, state (new, read again, refused, unmapped, known, copy, arriving), reason and the
     figures: records, new, duplicates (exact), near (new pairs that would merge into others or wait for review),
     conflicts (contradictions that were not there), rejects.
+
+    A known file that is `read again` says `why`, and its figures what changes: pairs that it gives for the first time,
+    none of those that it gave before. `again` sums these files up, with the pairs that nothing gives any more.
     """
     limits = workspace.settings.store
     with (
@@ -70,10 +74,20 @@ def foresee(
             scratch=Path(scratch),
         )  # fmt: skip
         before = _decided(pipeline, semantic=semantic)
-        known = store.query("SELECT delivery, recipe FROM deliveries")
+        known = store.query("SELECT delivery, recipe, rejects FROM deliveries")
+        redo = _redo(pipeline)
         found = _ingest(pipeline)
         after = _decided(pipeline, semantic=semantic)
-        return _told(pipeline, before, after, known, found)
+        return _told(pipeline, before, after, known, found, redo)
+
+
+def _redo(pipeline: Pipeline) -> dict[str, str]:
+    """Why each known delivery would be read again."""
+    from etl.ingest.plan import Memory
+
+    mappings = pipeline.workspace.settings.read.mappings
+    memory = Memory.of(pipeline.store, aliases=pipeline.aliases, mappings=mappings, salvage=pipeline.salvage)
+    return {delivery: why for delivery in memory.deliveries if (why := memory.why_read(delivery))}
 
 
 def _ingest(pipeline: Pipeline) -> Any:
@@ -104,18 +118,21 @@ def _decided(pipeline: Pipeline, *, semantic: bool) -> State:
     )
 
 
-def _told(pipeline: Pipeline, before: State, after: State, known: pl.DataFrame, found: Any) -> dict[str, Any]:
+def _told(
+    pipeline: Pipeline, before: State, after: State, known: pl.DataFrame, found: Any, redo: Mapping[str, str]
+) -> dict[str, Any]:
     store = pipeline.store
     fresh = after.pairs.join(before.pairs, on="key", how="anti")
     owners = _owners(store, fresh)
     near, conflicts = _near(after, owners), _conflicts(before, after, owners)
-    files = _files(store, known, found, near, conflicts)
+    files = _files(store, known, found, near, conflicts, owners, redo)
     totals = {name: sum(row[name] for row in files) for name in FIGURES}
     states = pl.DataFrame({"state": [row["state"] for row in files]}, schema={"state": pl.String})
     totals["files"] = dict(states.group_by("state").len().sort("state").iter_rows())
     return {
         "files": files,
         "totals": totals,
+        "again": _again(files, before, after),
         "near": dict(near.group_by("status").len().sort("status").iter_rows()),
         "conflicts": {
             "with_stored": conflicts.filter(pl.col("stored")).height,
@@ -155,12 +172,18 @@ def _conflicts(before: State, after: State, owners: pl.DataFrame) -> pl.DataFram
 
 
 def _files(
-    store: Store, known: pl.DataFrame, found: Any, near: pl.DataFrame, conflicts: pl.DataFrame
+    store: Store,
+    known: pl.DataFrame,
+    found: Any,
+    near: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    owners: pl.DataFrame,
+    redo: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     read = store.query(
         """
         SELECT d.delivery, d.path, d.state, d.reason, d.records, d.new, d.duplicates, d.rejects,
-               k.delivery IS NOT NULL AS again
+               k.delivery IS NOT NULL AS again, greatest(d.rejects - k.rejects, 0) AS more_rejects
         FROM deliveries d LEFT JOIN known k ON k.delivery = d.delivery
         WHERE k.delivery IS NULL OR k.recipe <> d.recipe
         ORDER BY d.path
@@ -170,10 +193,14 @@ def _files(
     paths = dict(store.query("SELECT path, delivery FROM sightings").iter_rows())
     alike = dict(near.group_by("path").len().iter_rows())
     against = dict(conflicts.group_by("path").len().iter_rows())
+    first = dict(owners.group_by("path").len().iter_rows())
     rows = []
     for row in read:
-        state = row["state"] if row["state"] != "accepted" else "read again" if row["again"] else "new"
+        state = "read again" if row["again"] else row["state"] if row["state"] != "accepted" else "new"
         figures = {name: row[name] for name in ("records", "new", "duplicates", "rejects")}
+        if row["again"]:
+            figures |= {"new": first.get(row["path"], 0), "duplicates": 0, "rejects": row["more_rejects"]}
+            figures |= {"why": redo.get(row["delivery"])}
         more = {"near": alike.get(row["path"], 0), "conflicts": against.get(row["path"], 0)}
         rows.append({"path": row["path"], "state": state, "reason": row["reason"]} | figures | more)
     told = {row["path"] for row in read}
@@ -182,6 +209,13 @@ def _files(
     rows += [_idle(name, "copy" if paths[name] in fresh else "known", None) for name in rest]
     rows += [_idle(file.name, "arriving", "unfinished_name") for file in found.arriving]
     return sorted(rows, key=lambda row: row["path"])
+
+
+def _again(files: list[dict[str, Any]], before: State, after: State) -> dict[str, Any]:
+    rows = [row for row in files if row["state"] == "read again"]
+    gone = before.pairs.join(after.pairs, on="key", how="anti").height
+    reasons = dict(sorted(Counter(row["why"] for row in rows).items()))
+    return {"files": len(rows), "why": reasons, "new": sum(row["new"] for row in rows), "gone": gone}
 
 
 def _idle(path: str, state: str, reason: str | None) -> dict[str, Any]:
@@ -235,6 +269,10 @@ def text(told: Mapping[str, Any], *, semantic: bool) -> str:
         ),
         f"{totals['conflicts']:,} conflicts ({told['conflicts']['with_stored']:,} with what is stored)",
     ]
+    if again := told["again"]["files"]:
+        why = ", ".join(f"{n:,} {reason}" for reason, n in told["again"]["why"].items())
+        gives = f"{told['again']['new']:,} pairs more, {told['again']['gone']:,} fewer, the others as before"
+        lines.insert(1, f"{again:,} known files would be read again ({why}): {gives}")
     for noun in ("categories", "indicators"):
         lines += [
             f"{noun} {label}: {_named(improves[noun][kind])}"

@@ -271,14 +271,21 @@ def test_two_files_of_the_same_content_in_one_batch_are_one_delivery(store: Stor
     assert inbox(store, ws.inbox)["state"].to_list() == ["known", "known"]
 
 
+def age(store: Store) -> None:
+    """Let everything have been read by an earlier version."""
+    with store.unit("test", "an earlier version") as unit:
+        unit.execute("UPDATE deliveries SET recipe = 'earlier'")
+
+
 def test_a_changed_recipe_reads_all_again_and_replaces_what_it_gave(store: Store, ws: Workspace) -> None:
     ws.put("a.jsonl", SENT)
     ws.put("b.jsonl", [*SENT[:1], "broken"])
     ws.put("c.jsonl", ["refused"])
     ws.run(store)
     before = tables(store, first_seq=True)
-    assert "3 read by an earlier recipe" in pending(store, [ws.inbox], root=ws.root, aliases={"x": "y"}).why
-    counts = ws.run(store, aliases={"x": "y"}, batch_files=1)
+    age(store)
+    assert "3 read by an earlier recipe" in pending(store, [ws.inbox], root=ws.root).why
+    counts = ws.run(store, batch_files=1)
     assert (counts["candidates"], counts["new"], counts["refused"]) == (4, 2, 1)
     assert tables(store, first_seq=True) == before
     check_books(store)
@@ -292,7 +299,8 @@ def test_pairs_that_a_better_reader_no_longer_gives_are_removed(store: Store, ws
         whole = read(path)
         return Reading(whole.format, 1, whole.candidates.head(1), whole.rejects)
 
-    ws.run(store, reader=better, aliases={"x": "y"})
+    age(store)
+    ws.run(store, reader=better)
     assert store.query("SELECT question, occurrences FROM pairs").rows() == [("What is RSI?", 1)]
     check_books(store)
 
@@ -334,7 +342,8 @@ def test_a_poisonous_file_is_parked_after_three_deaths_and_the_run_goes_on(store
     assert "signal 11" in row["evidence"]
     assert ws.run(store, reader=reader) == {}
     assert reader.calls == 3
-    assert ws.run(store, reader=Poison(0), aliases={"x": "y"})["new"] == 2
+    age(store)
+    assert ws.run(store, reader=Poison(0))["new"] == 2
     check_books(store)
 
 
@@ -355,7 +364,8 @@ def test_a_reader_that_died_once_is_tried_again_and_counted(store: Store, ws: Wo
 def test_what_was_accepted_stays_while_its_reader_dies_and_goes_when_it_is_parked(store: Store, ws: Workspace) -> None:
     ws.put("poison.jsonl", SENT)
     ws.run(store)
-    steps = ws.job(store, reader=Poison(), aliases={"x": "y"})
+    age(store)
+    steps = ws.job(store, reader=Poison())
     next(steps)
     next(steps)
     assert store.value("SELECT count(*) FROM pairs") == 2
@@ -392,7 +402,8 @@ def test_a_retracted_file_stays_retracted_when_it_is_sent_again(store: Store, ws
     ws.run(store)
     retract(store, "inbox/a.jsonl", why="wrong")
     shutil.copy(path, ws.inbox / "sent_again.jsonl")
-    ws.run(store, aliases={"x": "y"})
+    age(store)
+    ws.run(store)
     assert delivery(store, "inbox/sent_again.jsonl")["state"] == "retracted"
     assert store.value("SELECT sum(occurrences) FROM pairs") == 0
 

@@ -125,5 +125,7 @@ def test_a_refused_delivery_is_salvaged_when_asked_and_then_left_alone(store: St
 def test_what_was_salvaged_is_salvaged_again_when_the_recipe_changes(store: Store, tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_bytes(WHOLE[:-40])
     _ingest(store, tmp_path, salvage=True)
-    again = dict(drain(ingest.ingest(store, [tmp_path], root=tmp_path, meter=Tally(), aliases={"RSI": "R"})))
+    with store.unit("test", "an earlier version") as unit:
+        unit.execute("UPDATE deliveries SET recipe = 'earlier'")
+    again = dict(drain(ingest.ingest(store, [tmp_path], root=tmp_path, meter=Tally())))
     assert (again["files"], again["candidates"], again["rejects"]) == (1, 5, 1)

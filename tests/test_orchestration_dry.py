@@ -145,3 +145,23 @@ def test_the_command_prints_a_table_and_one_object_and_needs_no_store(
     assert told["totals"]["files"] == {"new": 7, "refused": 1}
     assert run(["-w", str(tmp_path), "ingest", "--dry-run", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_files_that_another_synonym_reads_again_are_told_apart_from_new_ones(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    init(root)
+    (root / "inbox" / "rsi.json").write_text(json.dumps([KEPT_CATEGORY]))
+    (root / "inbox" / "poor.json").write_text(json.dumps([POOR]))
+    runs.run_path(Workspace.at(root), (), model="hash", until="ingest")
+    settings = root / "etl.toml"
+    settings.write_text(settings.read_text(encoding="utf-8") + '\n[categories.synonyms]\nmomentum = "speed"\n')
+    (root / "inbox" / "more.json").write_text(json.dumps([KEPT_CATEGORY | {"question": "And why is that so?"}]))
+    told = dry.foresee(Workspace.at(root), [root / "inbox"])
+    states = {row["path"]: (row["state"], row["new"]) for row in told["files"]}
+    assert states == {
+        "inbox/more.json": ("new", 1), "inbox/poor.json": ("known", 0), "inbox/rsi.json": ("read again", 0),
+    }  # fmt: skip
+    assert told["totals"]["new"] == 1
+    why = "with names that the settings change"
+    assert told["again"] == {"files": 1, "why": {why: 1}, "new": 0, "gone": 0}
+    assert f"1 known files would be read again (1 {why}): 0 pairs more, 0 fewer" in dry.text(told, semantic=False)

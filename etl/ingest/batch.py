@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from etl.errors import StoreError
-from etl.ingest.plan import DIED, Known
+from etl.ingest.plan import DIED, VERSION, Known
 from etl.ingest.settle import FULL, in_pieces, settle
 from etl.ingest.walk import File
 from etl.normalise import Normalised, normalise
@@ -70,6 +70,7 @@ class Delivered:
     attempts: int
     before: Known | None  # what the store knew of it
     early: Early | None = None  # what was normalised while the rest was still being read
+    names: dict[str, list[str]] | None = None  # see `etl.ingest.touched`
 
     @property
     def only_died(self) -> bool:
@@ -172,26 +173,31 @@ class Prepared:
     def _new(self, unit: Unit, held: pl.DataFrame) -> Counter[str]:
         """How many pairs each delivery is the first to bring.
 
-        Pairs held by deliveries that are read again are claimed anew, unless another delivery read with the same
-        recipe holds them by now; so after everything was read again the claims add up as before.
+        A delivery that is read again and gives the same pairs keeps its claims. Pairs held by others that are read
+        again are claimed anew, unless a delivery read by the same code holds them by now; so after everything was read
+        again the claims add up as before.
         """
-        first = self.occurrences.select("key", "delivery").unique("key", keep="first", maintain_order=True)
+        given = self.occurrences.select("key", "delivery")
+        kept = _same_as_before(unit, held, given) if held.height else Counter()
+        held = held.filter(~pl.col("delivery").is_in(list(kept)))
+        first = given.filter(~pl.col("delivery").is_in(list(kept)))
+        first = first.unique("key", keep="first", maintain_order=True)
         known = unit.query("SELECT p.key FROM pairs p SEMI JOIN first USING (key)", first=first)
         new = first.join(known, on="key", how="anti")
         if held.height:
-            recipes = pl.DataFrame({"recipe": sorted({item.recipe.digest for item in self.delivered})})
             claimed = unit.query(
                 """
                 SELECT DISTINCT o.key FROM occurrences o SEMI JOIN held h ON h.key = o.key
-                JOIN deliveries d ON d.delivery = o.delivery SEMI JOIN recipes r ON r.recipe = d.recipe
+                JOIN deliveries d ON d.delivery = o.delivery
+                JOIN recipes r ON r.recipe = d.recipe AND r.version = $version
                 """,
+                {"version": VERSION},
                 held=held,
-                recipes=recipes,
             )
             again = first.join(held, on="key", how="semi").join(claimed, on="key", how="anti")
             again = again.join(known, on="key", how="semi")
             new = pl.concat([new, again])
-        return _by_delivery(new)
+        return _by_delivery(new) + kept
 
     def _rows(self, new: Counter[str], candidates: Counter[str]) -> pl.DataFrame:
         rejects = _by_delivery(self.rejects)
@@ -235,6 +241,19 @@ def _full(candidates: pl.DataFrame) -> pl.DataFrame:
     return candidates.with_columns(live=pl.lit(True)).select(FULL.names())
 
 
+def _same_as_before(unit: Unit, held: pl.DataFrame, given: pl.DataFrame) -> Counter[str]:
+    """How many pairs each delivery was the first to bring, of those that give just the pairs that they held."""
+    now = given.unique()
+    changed = pl.concat(
+        [one.join(other, on=["delivery", "key"], how="anti") for one, other in ((held, now), (now, held))],
+        how="diagonal",
+    )
+    same = held.select("delivery").unique().join(changed, on="delivery", how="anti")
+    return Counter(
+        dict(unit.query("SELECT delivery, new FROM deliveries SEMI JOIN same USING (delivery)", same=same).iter_rows())
+    )
+
+
 def _light(item: Delivered) -> Delivered:
     """The delivery without its candidates, whose texts would lie in memory while the normalised ones are stored."""
     reading = item.reading
@@ -269,17 +288,19 @@ def _row(item: Delivered) -> dict[str, Any]:
         "container": decided.container if decided else None,
         "encoding": decided.encoding if decided else None,
         "shape": decided.shape if decided else None,
-        "format": _format_json(reading),
+        "format": _format_json(reading, item.names),
         "records": reading.records,
         "attempts": item.attempts,
         "recipe": item.recipe.digest,
     }
 
 
-def _format_json(reading: Reading) -> str | None:
-    """The decision; for an unmapped delivery with the mapping that is proposed to the user."""
+def _format_json(reading: Reading, names: dict[str, list[str]] | None) -> str | None:
+    """The decision and the names that were given; for an unmapped delivery the mapping that is proposed to the user."""
     if reading.refusal is None or not reading.refusal.proposal:
-        return reading.format.to_json() if reading.format else None
+        made = reading.format
+        more = {} if names is None else {"names": names}
+        return replace(made, details={**made.details, **more}).to_json() if made else None
     decided = json.loads(reading.format.to_json()) if reading.format else {}
     return json.dumps(decided | {"proposal": reading.refusal.proposal}, sort_keys=True, ensure_ascii=False)
 

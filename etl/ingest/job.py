@@ -4,6 +4,7 @@ unit."""
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from etl.ingest import barred, plan
 from etl.ingest.batch import Delivered, Early, Prepared
 from etl.ingest.plan import ATTEMPTS, DIED, NO_ALIASES, NO_MAPPINGS, PARKED, Known, Mappings, Memory, Todo
 from etl.ingest.remembered import Remembered, lookup
+from etl.ingest.touched import concerning, names_of
 from etl.ingest.unpacked import Unpack, Unpacker, stamp
 from etl.ingest.walk import Barred, File, moved, parts_below, settled
 from etl.normalise.names import source_session
@@ -199,8 +201,9 @@ class _Desk:
             reason = refusal.reason if refusal else None
             salvaged = is_salvaged(item.reading)
             self._memory.deliveries[item.delivery] = Known(
-                state, reason, digest, item.attempts, item.path, 0, salvaged, item.sender, signature_of(item.reading)
-            )
+                state, reason, digest, item.attempts, item.path, 0, salvaged, item.sender, signature_of(item.reading),
+                None if item.names is None else json.dumps(item.names),
+            )  # fmt: skip
         self._committed += self.candidates
         again = sum(item.reading.refusal is not None and item.reading.refusal.reason == DIED for item in delivered)
         self._done += len(sighted) - again
@@ -235,8 +238,12 @@ class _Desk:
             died = _is_death(error)
             reason = (DIED if deaths + 1 < ATTEMPTS else PARKED) if died else "unreadable"
             reading = Reading.refused(reason, str(error))
-        made = plan.recipe(aliases=self._memory.aliases, mapping=mapping, salvaged=is_salvaged(reading))
-        return Delivered(file, delivery, made, reading, path, who, source_session(path), deaths + 1, before, early)
+        names = names_of(reading)
+        concern = concerning(names, path, self._memory.aliases, accepted=reading.refusal is None)
+        made = plan.recipe(aliases=concern, mapping=mapping, salvaged=is_salvaged(reading))
+        return Delivered(
+            file, delivery, made, reading, path, who, source_session(path), deaths + 1, before, early, names
+        )
 
     def _attempt(
         self, file: File, delivery: str, mapping: Mapping[str, str] | None, *, salvage: bool, early: Early

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.errors import StoreError
 from etl.ingest.remembered import Remembered, lookup, standing
+from etl.ingest.touched import concerning
 from etl.ingest.unpacked import INSIDE, stamp
 from etl.ingest.walk import File, Found, walk
 from etl.progress import Pending
@@ -30,11 +32,16 @@ PARKED = "parked_after_three_attempts"
 NEW = "new"
 CHANGED = "changed since it was read"
 OUTDATED = "read by an earlier recipe"
+RENAMED = "with names that the settings change"
+REMAPPED = "with another mapping"
 AGAIN = "its reader died"
 WITHIN = "a file inside it is to be read again"
 TO_SALVAGE = "broken, to be salvaged"
 
 JOIN = ".join"
+_RECIPES = """
+SELECT recipe, version, parameters::VARCHAR FROM recipes SEMI JOIN deliveries USING (recipe) WHERE name = 'ingest'
+"""
 _JOINED = """
 SELECT unnest([format->>'$.details.joined.questions.sha256', format->>'$.details.joined.answers.sha256'])
 FROM deliveries WHERE shape = 'joined' AND state = 'accepted'
@@ -46,11 +53,11 @@ NO_MAPPINGS: Mappings = {}
 
 
 def recipe(
-    *, aliases: Mapping[str, str] = NO_ALIASES, mapping: Mapping[str, str] | None = None, salvaged: bool = False
+    *, aliases: Mapping[str, str | None] = NO_ALIASES, mapping: Mapping[str, str] | None = None, salvaged: bool = False
 ) -> Recipe:
-    """How a delivery becomes rows. `mapping` is the user's for this one delivery, so that a changed mapping makes only
-    that delivery pending; one that was salvaged stays so. Shapes that the user installed are named with
-    their versions."""
+    """How a delivery becomes rows. `aliases` are those that concern it (`etl.ingest.touched`), `mapping` is the user's
+    for this one delivery, so that changed ones make only that delivery pending; one that was salvaged stays so. Shapes
+    that the user installed are named with their versions."""
     parameters: dict[str, Any] = {"aliases": dict(aliases), "mapping": dict(mapping or {})}
     own = versions()
     parameters |= {"shapes": own} if own else {}
@@ -70,6 +77,7 @@ class Known:
     salvaged: bool = False
     sender: str | None = None
     signature: str | None = None
+    names: str | None = None  # JSON, see `etl.ingest.touched`
 
     @property
     def deaths(self) -> int:
@@ -98,6 +106,7 @@ class Memory:
     salvage: bool
     remembered: Mapping[tuple[str | None, str], Remembered] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)  # files that are read as parts of a join
+    recipes: Mapping[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # what digests stand for
 
     @classmethod
     def of(
@@ -116,7 +125,7 @@ class Memory:
             """
             SELECT delivery, state, reason, recipe, attempts, path, candidates,
                    json_exists(format, '$.details.salvaged') IS TRUE AS salvaged,
-                   sender, format->>'$.details.signature' AS signature
+                   sender, format->>'$.details.signature' AS signature, format->'$.details.names' AS names
             FROM deliveries
             """
         )
@@ -128,6 +137,7 @@ class Memory:
             salvage,
             standing(store),
             set(store.query(_JOINED).to_series()),
+            {digest: (version, json.loads(said)) for digest, version, said in store.query(_RECIPES).iter_rows()},
         )
 
     def mapping(self, name: str, delivery: str) -> Mapping[str, str] | None:
@@ -151,7 +161,22 @@ class Memory:
         """The recipe that a delivery seen at this path is to be read with."""
         known = self.deliveries.get(delivery)
         salvaged = known is not None and known.salvaged
-        return recipe(aliases=self.aliases, mapping=self.mapping(name, delivery), salvaged=salvaged)
+        return recipe(aliases=self.concerning(known), mapping=self.mapping(name, delivery), salvaged=salvaged)
+
+    def concerning(self, known: Known | None) -> dict[str, str | None]:
+        """What the settings say of the names of a delivery that is known."""
+        if known is None or not self.aliases:
+            return {}
+        names = None if known.names is None else json.loads(known.names)
+        return concerning(names, known.path, self.aliases, accepted=known.state == "accepted")
+
+    def _what_changed(self, before: str, made: Recipe) -> str:
+        """Why a delivery read by one recipe has to be read by another."""
+        version, parameters = self.recipes.get(before, (None, {}))
+        if version != made.version:
+            return OUTDATED
+        changed = {name for name in made.parameters if made.parameters[name] != parameters.get(name)}
+        return {frozenset({"aliases"}): RENAMED, frozenset({"mapping"}): REMAPPED}.get(frozenset(changed), OUTDATED)
 
     def salvages(self, delivery: str) -> bool:
         """What stands before a break in the JSON is to be taken: it was asked for, now or when it was read."""
@@ -171,8 +196,9 @@ class Memory:
             return NEW
         if known.state == "retracted":
             return ""
-        if known.recipe != self.recipe(known.path, delivery).digest:
-            return OUTDATED
+        made = self.recipe(known.path, delivery)
+        if known.recipe != made.digest:
+            return self._what_changed(known.recipe, made)
         if self.salvage and known.reason == "broken_json":
             return TO_SALVAGE
         return AGAIN if known.reason == DIED else ""
