@@ -6,13 +6,14 @@ left out and the weights of the others are scaled up; completeness is a cap, so 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import msgspec
 
 WEIGHTS = {"success": 0.3, "speed": 0.2, "quality": 0.3, "efficiency": 0.2}
 LETTERS = ((0.9, "A"), (0.8, "B"), (0.7, "C"), (0.6, "D"), (0.0, "F"))
@@ -159,7 +160,8 @@ def write_report(folder: Path, task: Mapping[str, Any], found: Grade) -> Path:
     """Write `<task>.md` and `<task>.json` below `folder`, each replaced as a whole; returns the first."""
     folder.mkdir(parents=True, exist_ok=True)
     data = {"task": dict(task), "grade": asdict(found)}
-    texts = {".json": json.dumps(data, ensure_ascii=False, indent=1, default=str), ".md": report(task, found)}
+    plain = msgspec.json.format(msgspec.json.encode(data, enc_hook=str), indent=1).decode()
+    texts = {".json": plain, ".md": report(task, found)}
     for suffix, text in texts.items():
         target = folder / f"{task['task']}{suffix}"
         temporary = target.with_name(f".{target.name}.{os.getpid()}.new")

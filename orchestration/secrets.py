@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOADED = "loaded_secret"
 SHORTEST = 8  # a shorter value would be found in ordinary words
+SEEN_AGAIN = 100  # characters
 _PUBLIC = re.compile(r"localhost|\d+|(?:[\w-]+\.)+[a-z]{2,}|(?:\d+\.){3}\d+", re.IGNORECASE)  # hosts and ports
 
 
@@ -52,6 +53,11 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """The text with every secret replaced by its kind."""
+        if len(text) < SHORTEST:
+            return text
+        return _cleaned(self, text) if len(text) <= SEEN_AGAIN else self._clean(text)
+
+    def _clean(self, text: str) -> str:
         for value in self.values:
             text = text.replace(value, f"[{LOADED}]")
         for kind, hint in _kinds():
@@ -64,14 +70,21 @@ class Redactor:
         """The same for every text in plain values, however deep; keys stay."""
         if isinstance(data, str):
             return self.clean(data)
-        if isinstance(data, Mapping):
+        if data is None or isinstance(data, (int, float)):
+            return data
+        if isinstance(data, (dict, Mapping)):
             return {key: self.clean_data(value) for key, value in data.items()}
-        if isinstance(data, Sequence):
+        if isinstance(data, (list, tuple, Sequence)):
             return [self.clean_data(value) for value in data]
         return data
 
 
 BY_PATTERN = Redactor()
+
+
+@lru_cache(maxsize=4096)  # names, states and times come again and again
+def _cleaned(redactor: Redactor, text: str) -> str:
+    return redactor._clean(text)
 
 
 def _matches(kind: Kind, text: str) -> list[re.Match[str]]:

@@ -69,8 +69,8 @@ class Shelf:
     def rows(self, task: Task, after: int) -> list[Row]:
         return self._rows("seq > ? AND task = ?", (after, task.name))
 
-    def owned(self, task: str | None = None) -> list[Row]:
-        return self._rows("? IS NULL OR task = ?", (task, task))
+    def owned(self, after: int) -> list[Row]:
+        return self._rows("seq > ?", (after,))
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         return {seq: f"d{seq}" for seq in seqs if 0 < seq <= self.mark()}

@@ -36,7 +36,7 @@ from orchestration.tasks import Spec
 from orchestration.workspace import Workspace
 
 PACIFIC = "America/Los_Angeles"
-# twenty days from each cross a change of the clocks on the Pacific coast (8 March and 1 November 2026)
+# weeks from each cross a change of the clocks on the Pacific coast (8 March and 1 November 2026)
 STARTS = (datetime(2026, 2, 25, 15, tzinfo=UTC), datetime(2026, 10, 20, 3, tzinfo=UTC))
 AGENTS = (None, "alpha", "beta")
 LIMITS = (
@@ -87,13 +87,9 @@ class Mortal(Control):
     driver: Driver
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        if self._con.in_transaction:
-            with super().transaction() as con:
-                yield con
-            return
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.driver.live()
-        with super().transaction() as con:
+        with super()._transaction() as con:
             yield con
             self.driver.live()
         self.driver.live()
@@ -104,12 +100,19 @@ class Mortal(Control):
         return super().rows(sql, parameters)
 
 
+def baton() -> threading.Lock:
+    """Handed on by `release`, waited for by `acquire`; a plain lock is several times as quick as a semaphore."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 class Driver:
     """One place where `etl mine --forever` runs, again and again."""
 
     def __init__(self, world: World, agent: str | None) -> None:
         self.world, self.agent = world, agent
-        self.baton = threading.Semaphore(0)
+        self.baton = baton()
         self.dead = False
         self.fuse = 0  # transactions left to live; 0: no end in sight
         self.claim: Claim | None = None
@@ -220,9 +223,9 @@ class Place:
         self.world.locked()
         return [row for row in self.world.ledger[after:] if row.task == task.name]
 
-    def owned(self, task: str | None = None) -> list[Row]:
+    def owned(self, after: int) -> list[Row]:
         self.world.locked()
-        return [row for row in self.world.ledger if task in (None, row.task)]
+        return self.world.ledger[after:]
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         return {seq: self.world.ledger[seq - 1].digest for seq in seqs if 0 < seq <= len(self.world.ledger)}
@@ -252,6 +255,8 @@ class Place:
 class World:
     """The clock, the store, the providers, and the user who adds tasks and retries what was parked."""
 
+    patience = 40.0  # days after the last arrival in which all must be done
+
     def __init__(self, seed: int, root: Path, *, days: int) -> None:
         self.seed, self.root, self.random = seed, root, random.Random(seed)
         self.at = STARTS[seed % len(STARTS)]
@@ -269,7 +274,7 @@ class World:
         self.drivers = [Driver(self, agent) for agent in AGENTS]
         self.queue: list[tuple[datetime, int, Driver | None]] = []
         self.order = itertools.count()
-        self.main = threading.Semaphore(0)
+        self.main = baton()
         self.living = list(self.drivers)
         self.over = False
         self.locked_until = self.at
@@ -357,8 +362,7 @@ class World:
                 raise BrokenError(f"{task.name} was parked after {task.attempts} attempts: {task.detail}")
             tasks.retry(self.control, task.name)
         if self.at < self.end:
-            for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2))):
-                self._add()
+            self._arrivals()
         else:
             self.troubled = False
             open_ = [t for t in tasks.listed(self.control) if t.status != "completed" and t.every is None]
@@ -366,12 +370,16 @@ class World:
                 self.check_books()
                 self.over = True
                 return
-            if self.at > self.end + timedelta(days=40):
+            if self.at > self.end + timedelta(days=self.patience):
                 told = [(t.name, t.status, t.agent, t.detail, self.quota.refuse(t, agent=t.agent)) for t in open_]
                 raise BrokenError(f"starved: {told}")
         self.check_day()
         self.poke()
         self._wake(None, min(self.at + timedelta(hours=10), *(self._resets())))
+
+    def _arrivals(self) -> None:
+        for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2))):
+            self._add()
 
     def _resets(self) -> Iterator[datetime]:
         """Just after the next midnights of the providers."""
@@ -383,12 +391,7 @@ class World:
         rnd, name = self.random, f"t{len(self.works):04}"
         every = timedelta(days=rnd.choice((1, 7))) if len(self.works) < 3 else None
         items = rnd.choice((1, 2) if every else (1, 2, 3, 5, 8))
-        cost = {"requests": float(rnd.choice((1, 1, 3)))}
-        if rnd.random() < 0.6:
-            cost["texts"] = float(rnd.choice((50, 200, 400)))
-        if rnd.random() < 0.5:
-            cost["tokens"] = float(rnd.choice((200, 1_000, 2_000)))
-        cost["slots"] = 1.0
+        cost = self._cost()
         needs = rnd.sample(sorted(self.works)[-6:], k=min(len(self.works), rnd.choice((0, 0, 1, 2))))
         needs = [] if every else [need for need in needs if self.works[need].every is None]
         self.works[name] = Work(name, self.at, items, cost, rnd.choice((2.0, 10.0, 40.0)), every)
@@ -403,6 +406,16 @@ class World:
             ),
         )  # fmt: skip
         self.count["tasks"] += 1
+
+    def _cost(self) -> dict[str, float]:
+        """What one item takes."""
+        rnd = self.random
+        cost = {"requests": float(rnd.choice((1, 1, 3)))}
+        if rnd.random() < 0.6:
+            cost["texts"] = float(rnd.choice((50, 200, 400)))
+        if rnd.random() < 0.5:
+            cost["tokens"] = float(rnd.choice((200, 1_000, 2_000)))
+        return cost | {"slots": 1.0}
 
     # ── troubles ─────────────────────────────────────────────────────────────────────────────────────────────
 

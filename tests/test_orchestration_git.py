@@ -14,7 +14,7 @@ from orchestration.control import Control
 from orchestration.quota import Quota
 from orchestration.secrets import Redactor
 from orchestration.session import commits
-from orchestration.session.wrap import commit_between
+from orchestration.session.publishing import commit_between
 from orchestration.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -12,7 +12,7 @@ from etl.errors import RateLimitedError, StoreLockedError
 from orchestration import tasks
 from orchestration.control import Control
 from orchestration.quota import Limit
-from orchestration.session.mine import queue_arrived
+from orchestration.session.inbox import queue_arrived
 from orchestration.session.works import Row
 from orchestration.tasks import Spec
 

@@ -27,7 +27,7 @@ POINTS = [
     f"{SESSION}.mine.begin:after:1",  # start
     "assess:inside:1",  # unit
     f"{SESSION}.mine.book:before:2",  # committed, not booked
-    f"{SESSION}.recover._book:after:1",  # inside the books' transaction
+    f"{SESSION}.booking._book:after:1",  # inside the books' transaction
     f"{SESSION}.wrap.finish:after:1",
     f"{SESSION}.wrap.state:after:1",
     f"{SESSION}.wrap.snapshot:after:1",
@@ -109,7 +109,10 @@ def true(root: Path, name: str, handoff: dict[str, Any]) -> None:
         session = sessions.get(control, name)
         assert (handoff["state"], handoff["task"]["name"]) == (session.state, session.task)
         spent = control.rows(
-            "SELECT resource, sum(amount) FROM usage WHERE session = ? AND stage <> 'reserved' GROUP BY resource",
+            """
+            SELECT resource, sum(amount) FROM usage WHERE session = ? AND stage <> 'reserved'
+            GROUP BY resource HAVING sum(amount) <> 0
+            """,
             (name,),
         )
         assert handoff["usage"] == dict(tuple(row) for row in spent)

@@ -62,8 +62,8 @@ class Fake:
     def rows(self, task: Task, after: int) -> list[Row]:
         return [row for name, row in self.ledger if name == task.name and row.seq > after]
 
-    def owned(self, task: str | None = None) -> list[Row]:
-        return [row for name, row in self.ledger if task in (None, name)]
+    def owned(self, after: int) -> list[Row]:
+        return [row for _, row in self.ledger if row.seq > after]
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         return {seq: "" for seq in seqs if 0 < seq <= len(self.ledger)}

@@ -114,7 +114,7 @@ def list_(
         raise SettingsError(f"there is no status {status!r}; a task is one of {', '.join(STATUSES)}")
     with opened(state(context), look=True) as control:
         refresh(control)
-        rows = [tasks.as_row(control, task) for task in tasks.listed(control, status=status, agent=agent)]
+        rows = tasks.as_rows(control, tasks.listed(control, status=status, agent=agent))
     text = table([row | _short(row) for row in rows], "priority", "task", "status", "progress", "agent", "grade", "why")
     state(context).emit({"tasks": rows}, text if rows else "no tasks; 'etl task add' queues one")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 
 from etl.errors import NotFoundError, SettingsError
-from orchestration.control.store import Control, stamp
+from orchestration.control.store import Control, Row, stamp
 
 PROVIDER = "provider"  # runs on at a provider, whoever watches it: outlives its holder
 
@@ -108,20 +110,14 @@ def spent(
     resource: str,
     *,
     since: datetime | None = None,
-    until: datetime | None = None,
     session: str | None = None,
     agent: str | None = None,
     not_agents: tuple[str, ...] = (),
 ) -> float:
-    """What was spent of a resource: in a span of time, in a session, by one agent or by all but some."""
-    where, values = ["resource = :resource", "stage <> 'reserved'"], {"resource": resource}
-    for name, column, value in (("since", "spent_at >=", since), ("until", "spent_at <", until)):
-        if value is not None:
-            where.append(f"{column} :{name}")
-            values[name] = stamp(value)
+    """What was spent of a resource: since a time, in a session, by one agent or by all but some."""
+    where, values = ["resource = :resource"], {"resource": resource}
     _whose(where, values, session, agent, not_agents)
-    total = control.value(f"SELECT sum(amount) FROM usage WHERE {' AND '.join(where)}", values)
-    return max(0.0, float(total or 0))
+    return max(0.0, sum(row["amount"] or 0.0 for row in _sums(control, where, values, since)))
 
 
 def held(
@@ -154,27 +150,39 @@ def occupied(control: Control, spending: int) -> float:
 
 def cost_of(control: Control, task: str, *, since: datetime | None = None) -> dict[str, float]:
     """What a task has cost so far, a figure a resource; of its present round with `since`."""
-    found = control.rows(
+    return _by_resource(_sums(control, ["task = :task"], {"task": task}, since))
+
+
+def costs_of(control: Control, tasks: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What each of many tasks has cost so far."""
+    costs: dict[str, dict[str, float]] = {task: {} for task in tasks}
+    for row in control.rows(
         """
-        SELECT resource, sum(amount) AS amount FROM usage
-        WHERE task = ? AND stage <> 'reserved' AND at >= ? GROUP BY resource ORDER BY resource
+        SELECT task, resource, sum(amount) AS amount FROM spent
+        WHERE task IN (SELECT value FROM json_each(?)) GROUP BY task, resource ORDER BY task, resource
         """,
-        (task, "" if since is None else stamp(since)),
-    )
-    return {row["resource"]: row["amount"] for row in found}
+        (json.dumps(list(tasks)),),
+    ):
+        costs[row["task"]][row["resource"]] = row["amount"]
+    return costs
 
 
-def unit_costs(control: Control, kind: str, resource: str, *, last: int = 200) -> list[float]:
+def cost_of_session(control: Control, session: str) -> dict[str, float]:
+    """What a session has spent, a figure a resource."""
+    return _by_resource(_sums(control, ["session = :session"], {"session": session}, None))
+
+
+def unit_costs(control: Control, kind: str, resource: str) -> list[float]:
     """What the newest whole units of a kind have cost of a resource, newest first; those cut short are left out."""
     found = control.rows(
-        """
-        SELECT sum(amount) FILTER (WHERE stage <> 'reserved') AS amount
-        FROM usage WHERE kind = :kind AND resource = :resource
-        GROUP BY spending HAVING max(stage = 'reconciled' AND confidence > :cut) ORDER BY spending DESC LIMIT :last
-        """,
-        {"kind": kind, "resource": resource, "last": last, "cut": CUT_SHORT},
+        "SELECT amount FROM unit_costs WHERE kind = ? AND resource = ? ORDER BY spending DESC", (kind, resource)
     )
     return [float(row["amount"]) for row in found]
+
+
+def newest_entry(control: Control) -> int:
+    """The number of the newest entry; while it stays the same no sum has changed."""
+    return control.value("SELECT max(id) FROM usage") or 0
 
 
 def drop_holds(control: Control, con: Connection, *, task: str | None = None, session: str | None = None) -> None:
@@ -196,8 +204,40 @@ def _whose(
             values[name] = value
     if not_agents:
         names = {f"other{i}": name for i, name in enumerate(not_agents)}
-        where.append(f"(agent IS NULL OR agent NOT IN ({', '.join(f':{name}' for name in names)}))")
+        where.append(f"coalesce(agent, '') NOT IN ({', '.join(f':{name}' for name in names)})")
         values |= names
+
+
+def _sums(control: Control, where: Sequence[str], values: Mapping[str, str], since: datetime | None) -> list[Row]:
+    """Amounts a resource: whole hours from the table that keeps their sums, the rest of an hour from the ledger."""
+    told, bounds = " AND ".join(where), dict(values)
+    if since is None:
+        return control.rows(f"SELECT resource, sum(amount) AS amount FROM spent WHERE {told} GROUP BY resource", bounds)
+    first = _hour_from(since)
+    bounds |= {"since": stamp(since), "first": stamp(first)}
+    sums = f"""
+        SELECT resource, sum(amount) AS amount FROM spent
+        WHERE {told} AND hour >= substr(:first, 1, 13) GROUP BY resource
+        """
+    if first > since:
+        sums += f"""
+        UNION ALL SELECT resource, sum(amount) FROM usage
+        WHERE {told} AND stage <> 'reserved' AND spent_at >= :since AND spent_at < :first GROUP BY resource
+        """
+    return control.rows(sums, bounds)
+
+
+def _hour_from(at: datetime) -> datetime:
+    """The first whole hour that is not before a time."""
+    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour if hour == at else hour + timedelta(hours=1)
+
+
+def _by_resource(rows: Sequence[Row]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for row in rows:
+        sums[row["resource"]] = sums.get(row["resource"], 0.0) + row["amount"]
+    return dict(sorted(sums.items()))
 
 
 def _append(

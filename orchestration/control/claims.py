@@ -106,6 +106,11 @@ def claim(
                 return taken
 
 
+def any_candidate(control: Control, agent: str | None) -> bool:
+    """Whether there is a task to look at: ready, or of a holder that is dead."""
+    return bool(_candidates(control, agent, limit=1))
+
+
 def seed_tokens(control: Control, tokens: Mapping[str, int]) -> None:
     """Raise tokens to those that the store has seen (its table `fences`), after the control store was lost."""
     with control.transaction() as con:

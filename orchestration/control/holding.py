@@ -99,12 +99,15 @@ def fail(
         return restand(control, claim.task)
 
 
-def complete(control: Control, claim: Claim) -> None:
-    """The task is done; its dependants become ready. `orchestration.tasks.complete` checks and grades as well."""
+def complete(control: Control, claim: Claim, ended: Mapping[str, Any] | None = None) -> None:
+    """The task is done; its dependants become ready. `orchestration.tasks.complete` checks and grades as well.
+
+    `ended` is what the history keeps of the round, where it was worked out before.
+    """
     with control.transaction() as con:
         _held(con, claim)
         task = fetch(control, claim.task)
-        _let_go(control, con, claim, "completed", ended_with(control, task))
+        _let_go(control, con, claim, "completed", ended or ended_with(control, task))
         end(control, con, task, COMPLETED)
 
 

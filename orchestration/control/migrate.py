@@ -5,25 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from etl.errors import StoreVersionError
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """How version `number - 1` of the schema becomes version `number`."""
-
-    number: int
-    what: str
-    sql: str
-
+from orchestration.control.migrations import MIGRATIONS, Migration
 
 # schema.sql is always the newest version; an older file is brought here step by step.
-MIGRATIONS: Sequence[Migration] = ()
-VERSION = 1
+VERSION = 2
 
 
 def version_of(con: sqlite3.Connection) -> int:

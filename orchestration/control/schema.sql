@@ -32,6 +32,7 @@ CREATE TABLE tasks (
     finished    TEXT
 );
 CREATE INDEX tasks_in_order ON tasks (status, priority, created, task);
+CREATE INDEX tasks_ended ON tasks (finished) WHERE status IN ('completed', 'skipped');
 
 CREATE TABLE task_dependencies (
     task  TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE,
@@ -52,8 +53,15 @@ CREATE TABLE task_events (
     session TEXT,
     detail  TEXT NOT NULL DEFAULT '{}'       -- JSON
 );
-CREATE INDEX events_of_a_task ON task_events (task, id);
+CREATE INDEX events_of_a_task ON task_events (task, event, id);
+CREATE INDEX events_of_a_session ON task_events (session, id) WHERE session IS NOT NULL;
 CREATE INDEX events_by_name ON task_events (event, id);
+CREATE INDEX units_by_row ON task_events (json_extract(detail, '$.seq')) WHERE event = 'unit';
+CREATE INDEX units_with_digest ON task_events (json_extract(detail, '$.seq'))
+    WHERE event = 'unit' AND coalesce(json_extract(detail, '$.digest'), '') <> '';
+CREATE INDEX units_taken_back ON task_events (json_extract(detail, '$.of')) WHERE event = 'unit_lost';
+CREATE INDEX milestones_by_name ON task_events (json_extract(detail, '$.name')) WHERE event = 'milestone';
+CREATE INDEX rounds_of_a_kind ON task_events (json_extract(detail, '$.kind'), id) WHERE event = 'completed';
 
 -- ── who does it ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -84,6 +92,13 @@ CREATE TABLE sessions (
     journal TEXT NOT NULL DEFAULT '{}'       -- JSON: what the session must remember across a crash
 );
 CREATE INDEX open_sessions ON sessions (state, agent, started);
+CREATE INDEX sessions_of_a_task ON sessions (task, started);
+
+-- How far something has been looked through, so that it need not be looked through again.
+CREATE TABLE marks (
+    mark  TEXT PRIMARY KEY,                  -- settled: the newest row of the store's ledger up to which all is booked
+    value TEXT NOT NULL                      -- JSON
+) WITHOUT ROWID;
 
 CREATE TABLE agents (
     agent  TEXT PRIMARY KEY,
@@ -112,12 +127,33 @@ CREATE TABLE usage (
     spent_at   TEXT NOT NULL                 -- when it was spent, which decides the day it counts in
 );
 CREATE INDEX usage_by_time ON usage (resource, spent_at, agent, stage, amount);
-CREATE INDEX usage_of_a_session ON usage (session, resource, stage, amount);
-CREATE INDEX usage_of_a_task ON usage (task, resource, stage, amount);
-CREATE INDEX usage_of_a_kind ON usage (kind, resource, spending, stage, amount);
+CREATE INDEX usage_of_a_task ON usage (task, spent_at, resource, stage, amount);
 CREATE INDEX usage_of_a_spending ON usage (spending, stage);
 
--- Reservations not yet reconciled: kept by the triggers below, so that the long ledger need not be searched for them.
+-- Three small tables that the triggers below keep beside the ledger, so that a year of it need never be summed up.
+-- What was spent, an hour at a time.
+CREATE TABLE spent (
+    resource TEXT NOT NULL,
+    hour     TEXT NOT NULL,                  -- the first 13 characters of spent_at
+    session  TEXT NOT NULL,                  -- '': none
+    task     TEXT NOT NULL,
+    agent    TEXT NOT NULL,
+    amount   REAL NOT NULL,
+    PRIMARY KEY (resource, hour, agent, session, task)
+) WITHOUT ROWID;
+CREATE INDEX spent_in_a_session ON spent (session, resource, agent, hour, amount);
+CREATE INDEX spent_on_a_task ON spent (task, hour, resource, amount);
+
+-- What the newest 200 whole units of a kind have cost; those cut short are left out.
+CREATE TABLE unit_costs (
+    kind     TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    spending INTEGER NOT NULL,
+    amount   REAL NOT NULL,
+    PRIMARY KEY (kind, resource, spending)
+) WITHOUT ROWID;
+
+-- Reservations not yet reconciled.
 CREATE TABLE holds (
     spending INTEGER PRIMARY KEY,
     resource TEXT NOT NULL,
@@ -136,7 +172,24 @@ END;
 CREATE TRIGGER usage_observes AFTER INSERT ON usage WHEN new.stage = 'observed'
 BEGIN UPDATE holds SET observed = observed + new.amount WHERE spending = new.spending; END;
 CREATE TRIGGER usage_reconciles AFTER INSERT ON usage WHEN new.stage = 'reconciled'
-BEGIN DELETE FROM holds WHERE spending = new.spending; END;
+BEGIN
+    DELETE FROM holds WHERE spending = new.spending;
+    INSERT INTO unit_costs (kind, resource, spending, amount)
+    SELECT new.kind, new.resource, new.spending, sum(amount) FROM usage
+    WHERE spending = new.spending AND stage <> 'reserved' AND new.kind IS NOT NULL AND new.confidence > 0.5
+    GROUP BY spending;
+    DELETE FROM unit_costs WHERE kind = new.kind AND resource = new.resource AND spending <= (
+        SELECT spending FROM unit_costs WHERE kind = new.kind AND resource = new.resource
+        ORDER BY spending DESC LIMIT 1 OFFSET 200
+    );
+END;
+CREATE TRIGGER usage_adds_up AFTER INSERT ON usage WHEN new.stage <> 'reserved' AND new.amount <> 0
+BEGIN
+    INSERT INTO spent (resource, hour, session, task, agent, amount)
+    VALUES (new.resource, substr(new.spent_at, 1, 13), coalesce(new.session, ''), coalesce(new.task, ''),
+            coalesce(new.agent, ''), new.amount)
+    ON CONFLICT DO UPDATE SET amount = amount + new.amount;
+END;
 
 CREATE TRIGGER usage_stays BEFORE UPDATE ON usage BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER usage_is_kept BEFORE DELETE ON usage BEGIN SELECT raise(ABORT, 'the ledger is append-only'); END;

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from etl.errors import NotFoundError
 from orchestration.control import books
-from orchestration.control.store import Control, Row, moment
+from orchestration.control.store import Control, Row, moment, stamp
 
 OPEN, WRAPPING, WRAPPED, ABANDONED, DIED = "open", "wrapping", "wrapped", "abandoned", "died"
 
@@ -83,7 +83,9 @@ def update(
     """Change a session; `journal` entries replace those of the same name. An ending state closes what it held."""
     with control.transaction() as con:
         before = get(control, name)
-        ended = control.stamp() if state in (WRAPPED, ABANDONED, DIED) else None
+        over = control.now() if state in (WRAPPED, ABANDONED, DIED) else None
+        ended = None if over is None else stamp(over)
+        kept = {**before.journal, **control.redactor.clean_data(journal or {})}
         con.execute(
             """
             UPDATE sessions SET state = coalesce(:state, state), task = coalesce(:task, task),
@@ -91,14 +93,16 @@ def update(
             WHERE session = :name
             """,
             {"state": state, "task": task, "token": token, "ended": ended, "name": name,
-             "journal": json.dumps(
-                 {**before.journal, **control.redactor.clean_data(journal or {})}, ensure_ascii=False)},
+             "journal": json.dumps(kept, ensure_ascii=False)},
         )  # fmt: skip
         if state is not None and state != before.state:
             control.event(f"session_{state}", before.task, actor=before.agent, session=name)
         if ended:
             books.drop_holds(control, con, session=name)
-    return get(control, name)
+    return replace(
+        before, state=state or before.state, task=task or before.task, token=before.token if token is None else token,
+        ended=over or before.ended, journal=kept,
+    )  # fmt: skip
 
 
 def _of(row: Row) -> Session:

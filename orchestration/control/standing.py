@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
@@ -126,14 +126,22 @@ def flag(control: Control, task: str, why: str, *, session: str | None = None, l
 
 def flagged(control: Control, task: str) -> str | None:
     """Why a person should look at a task; None where nobody need."""
+    return marked(control, [task]).get(task)
+
+
+def marked(control: Control, tasks: Sequence[str]) -> dict[str, str]:
+    """Of some tasks those that a person should look at, and why."""
     found = control.rows(
         """
-        SELECT event, detail FROM task_events
-        WHERE task = ? AND event IN ('flagged', 'reviewed', 'retried') ORDER BY id DESC LIMIT 1
+        SELECT task, event, detail FROM task_events WHERE id IN (
+            SELECT max(id) FROM task_events
+            WHERE task IN (SELECT value FROM json_each(?)) AND event IN ('flagged', 'reviewed', 'retried')
+            GROUP BY task
+        )
         """,
-        (task,),
+        (json.dumps(list(tasks)),),
     )
-    return json.loads(found[0]["detail"])["why"] if found and found[0]["event"] == FLAGGED else None
+    return {row["task"]: json.loads(row["detail"])["why"] for row in found if row["event"] == FLAGGED}
 
 
 def _next_round(control: Control, con: Connection, task: Task, every: timedelta) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,7 @@ class Control:
         self.now = now
         self.wait_s = wait_s
         self._guard = threading.RLock()
+        self._owner: int | None = None  # the thread whose transaction is open
         self._con = self._connect()
 
     @classmethod
@@ -84,22 +85,28 @@ class Control:
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows of a SELECT; inside a transaction it sees what that wrote."""
-        with self._guard, self._translating():
-            return self._con.execute(sql, parameters).fetchall()
+        with self._guard:
+            try:
+                return self._con.execute(sql, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise _translated(error, self.path, self.wait_s) from error
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """The first value of a SELECT, None where it has no row."""
         found = self.rows(sql, parameters)
         return found[0][0] if found else None
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """One writing transaction; nested ones join it. Keep it short: nothing slow, no files, no network inside."""
+        if self._con.in_transaction and self._owner == threading.get_ident():
+            return nullcontext(self._con)
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.redactor.ready()
         with self._guard, self._translating():
-            if self._con.in_transaction:
-                yield self._con
-                return
+            self._owner = threading.get_ident()  # before the transaction is there, so that no other thread joins it
             self._con.execute("BEGIN IMMEDIATE")
             self._untold.clear()
             try:
@@ -135,16 +142,28 @@ class Control:
             self._untold.append(known | {name: value for name, value in told.items() if name not in known})
             return int(cursor.lastrowid or 0)
 
-    def events(self, task: str | None = None, *, event: str | None = None, after: int = 0) -> list[dict[str, Any]]:
-        """The history, oldest first: of one task, of one kind of event, since an id."""
+    def events(
+        self,
+        task: str | None = None,
+        *,
+        event: str | None = None,
+        session: str | None = None,
+        after: int = 0,
+        newest: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """The history, oldest first: of one task, of one kind of event, of one session, since an id; the newest few."""
+        known = {"task": task, "event": event, "session": session}
+        where = [f"{name} = :{name}" for name, value in known.items() if value is not None]
+        order = "DESC LIMIT :newest" if newest is not None else ""
         found = self.rows(
-            """
+            f"""
             SELECT id, task, at, event, actor, session, detail FROM task_events
-            WHERE id > :after AND (:task IS NULL OR task = :task) AND (:event IS NULL OR event = :event) ORDER BY id
+            WHERE {" AND ".join([*where, "id > :after"])} ORDER BY id {order}
             """,
-            {"task": task, "event": event, "after": after},
+            {**known, "after": after, "newest": newest},
         )
-        return [dict(row) | {"detail": json.loads(row["detail"])} for row in found]
+        told = [dict(row) | {"detail": json.loads(row["detail"])} for row in found]
+        return told if newest is None else told[::-1]
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -198,7 +217,7 @@ class Control:
 
 def stamp(at: datetime) -> str:
     """A time as it is stored: UTC, fixed width."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def moment(text: str) -> datetime:

@@ -66,11 +66,11 @@ class Task:
         """A task of a row of `SELECT`."""
         return cls(
             name=row["task"],
-            parameters=json.loads(row["parameters"]),
-            estimate=json.loads(row["estimate"]),
+            parameters=_values(row["parameters"]),
+            estimate=_values(row["estimate"]),
             every=None if row["every_s"] is None else timedelta(seconds=row["every_s"]),
-            needs=tuple(sorted(json.loads(row["needs"]))),
-            unmet=tuple(sorted(json.loads(row["unmet"]))),
+            needs=_names(row["needs"]),
+            unmet=_names(row["unmet"]),
             **{name: row[name] for name in _PLAIN},
             **{name: None if row[name] is None else moment(row[name]) for name in _TIMES},  # type: ignore[arg-type]  # `due` and `created` are NOT NULL
         )
@@ -82,11 +82,31 @@ _PLAIN = (
 )  # fmt: skip
 _TIMES = ("due", "not_before", "created", "started", "finished")
 
+
+def _values(text: str) -> dict[str, Any]:
+    return {} if text == "{}" else json.loads(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(sorted(json.loads(text)))
+
+
 SELECT = """
 SELECT t.*,
        (SELECT json_group_array(needs) FROM task_dependencies d WHERE d.task = t.task) AS needs,
        (SELECT json_group_array(needs) FROM task_dependencies d WHERE d.task = t.task AND d.met IS NULL) AS unmet
 FROM tasks t
+"""
+
+_OPEN = "('ready', 'waiting', 'running', 'blocked', 'parked', 'failed')"
+_RECENT = f"""
+t.task IN (
+    SELECT task FROM tasks WHERE status IN {_OPEN}
+    UNION SELECT needs FROM task_dependencies JOIN tasks USING (task) WHERE status IN {_OPEN}
+    UNION SELECT task FROM (
+        SELECT task FROM tasks WHERE status IN ('completed', 'skipped') ORDER BY finished DESC LIMIT :ended
+    )
+)
 """
 
 
@@ -101,14 +121,20 @@ def fetch(control: Control, name: str) -> Task:
     return Task.from_row(found[0])
 
 
-def listed(control: Control, *, status: str | None = None, agent: str | None = None) -> list[Task]:
-    """Tasks in the order in which they are claimed; of one status; those an agent may take: its own and nobody's."""
+def listed(
+    control: Control, *, status: str | None = None, agent: str | None = None, ended: int | None = None
+) -> list[Task]:
+    """Tasks in the order in which they are claimed; of one status; those an agent may take: its own and nobody's.
+
+    `ended`: only so many of those completed or skipped, the newest, and those that an unfinished one needs.
+    """
     found = control.rows(
         f"""
         {SELECT} WHERE (:status IS NULL OR t.status = :status)
         AND (:agent IS NULL OR t.agent IS NULL OR t.agent = :agent)
+        AND {"true" if ended is None else _RECENT}
         ORDER BY t.priority, t.due, t.created, t.task
         """,
-        {"status": status, "agent": agent},
+        {"status": status, "agent": agent, "ended": ended},
     )
     return [Task.from_row(row) for row in found]

@@ -15,6 +15,10 @@ class Window:
     end: datetime | None = None
 
 
+# the newest of each calendar: the next look is nearly always within it
+_FOUND: dict[tuple[str, time, str], Window] = {}
+
+
 def window(per: str, reset: time, zone: str, now: datetime) -> Window:
     """The day or month that `now` lies in, from reset to reset on the clocks of `zone`; open for anything else.
 
@@ -23,6 +27,13 @@ def window(per: str, reset: time, zone: str, now: datetime) -> Window:
     """
     if per not in ("day", "month"):
         return Window()
+    found = _FOUND.get((per, reset, zone))
+    if found is None or found.start is None or found.end is None or not found.start <= now < found.end:
+        found = _FOUND[per, reset, zone] = _window(per, reset, zone, now)
+    return found
+
+
+def _window(per: str, reset: time, zone: str, now: datetime) -> Window:
     local = now.astimezone(ZoneInfo(zone)).date()
     dates = _days(local) if per == "day" else _months(local)
     instants = sorted({_instant(day, reset, zone) for day in dates})

@@ -59,11 +59,14 @@ class QuotaMeter:
 
     def end_unit(self, totals: Mapping[str, float] | None = None) -> None:
         """Close the unit's books; `totals` are true costs where something better than the meter knows them."""
-        for resource, spending in self._open.items():
-            total = (totals or {}).get(resource)
-            if total is None and self._concurrent(resource):
-                total = books.occupied(self.quota.control, spending)
-            books.reconcile(self.quota.control, spending, total)
+        if not self._open:
+            return
+        with self.quota.control.transaction():
+            for resource, spending in self._open.items():
+                total = (totals or {}).get(resource)
+                if total is None and self._concurrent(resource):
+                    total = books.occupied(self.quota.control, spending)
+                books.reconcile(self.quota.control, spending, total)
         self._open = {}
 
     def begin_wrap(self) -> None:
@@ -86,11 +89,11 @@ class QuotaMeter:
 
     def _touched(self) -> list[Standing]:
         touched = {*self.spent, *self.declared}
-        return [
-            standing
-            for standing in self.quota.standings(session=self.about.session, agent=self.about.agent)
-            if standing.limit.resource in touched or standing.limit.per == "session"
-        ]
+        return self.quota.standings(
+            session=self.about.session,
+            agent=self.about.agent,
+            among=lambda limit: limit.resource in touched or limit.per == "session",
+        )
 
     def _concurrent(self, resource: str) -> bool:
         return any(limit.concurrent for limit in self.quota.binding(resource, self.about.agent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -120,25 +120,30 @@ class Quota:
             spent = max(spent, self._elapsed(session))
         return Standing(limit, spent, max(0.0, held), window.end)
 
-    def standings(self, *, session: str | None = None, agent: str | None = None) -> list[Standing]:
-        """How every limit that binds an agent stands."""
+    def standings(
+        self, *, session: str | None = None, agent: str | None = None, among: Callable[[Limit], bool] = lambda _: True
+    ) -> list[Standing]:
+        """How every limit that binds an agent stands, or those `among` them that are asked for."""
         resources = dict.fromkeys(limit.resource for limit in self.limits)
-        return [self.standing(limit, session=session) for name in resources for limit in self.binding(name, agent)]
+        binding = [limit for name in resources for limit in self.binding(name, agent)]
+        return [self.standing(limit, session=session) for limit in binding if among(limit)]
 
-    def unit_cost(self, kind: str | None, resource: str, declared: float | None = None) -> float | None:
+    def unit_cost(
+        self, kind: str | None, resource: str, declared: float | None = None, *, at: int | None = None
+    ) -> float | None:
         """What one unit of a kind will cost at most, 19 times of 20: 95th percentile (nearest rank) of the last 200.
 
         With fewer than five closed units the declared estimate counts too, whichever is larger; None when nothing is
-        known.
+        known. `at` is the ledger's newest entry, where it was looked up already.
         """
-        closed, rank = self._rank(kind, resource) if kind else (0, None)
+        closed, rank = self._rank(kind, resource, at) if kind else (0, None)
         if closed >= ENOUGH or declared is None:
             return rank
         return declared if rank is None else max(declared, rank)
 
-    def _rank(self, kind: str, resource: str) -> tuple[int, float | None]:
+    def _rank(self, kind: str, resource: str, at: int | None) -> tuple[int, float | None]:
         """How many closed units there are, and their percentile; looked up once for as long as nothing is spent."""
-        at = self.control.value("SELECT max(id) FROM usage") or 0
+        at = books.newest_entry(self.control) if at is None else at
         if at != self._ranked_at:
             self._ranks, self._ranked_at = {}, at
         if (kind, resource) not in self._ranks:
@@ -149,16 +154,19 @@ class Quota:
 
     def unit_costs(self, kind: str | None, declared: Mapping[str, float]) -> dict[str, float]:
         """`unit_cost` of every resource that has a limit."""
-        costs = {}
+        at, costs = books.newest_entry(self.control), {}
         for resource in dict.fromkeys(limit.resource for limit in self.limits):
-            cost = self.unit_cost(kind, resource, declared.get(resource))
+            cost = self.unit_cost(kind, resource, declared.get(resource), at=at)
             if cost is not None:
                 costs[resource] = cost
         return costs
 
     def refusal(self, about: For, declared: Mapping[str, float]) -> Refusal | None:
         """Whether a unit may start now, without holding anything."""
-        for resource, cost in self.unit_costs(about.kind, declared).items():
+        return self._refusal(about, self.unit_costs(about.kind, declared))
+
+    def _refusal(self, about: For, costs: Mapping[str, float]) -> Refusal | None:
+        for resource, cost in costs.items():
             if cost <= 0:
                 continue
             for limit in self.binding(resource, about.agent):
@@ -170,14 +178,15 @@ class Quota:
     def admit(self, about: For, declared: Mapping[str, float]) -> dict[str, int] | Refusal:
         """Hold what a unit will likely cost, all of it or nothing; the spendings' numbers a resource."""
         with self.control.transaction():
-            refused = self.refusal(about, declared)
+            costs = self.unit_costs(about.kind, declared)
+            refused = self._refusal(about, costs)
             if refused is not None:
                 return refused
             return {
                 resource: books.reserve(
                     self.control, resource, cost, about=about, source="declared" if resource in declared else "history"
                 )
-                for resource, cost in self.unit_costs(about.kind, declared).items()
+                for resource, cost in costs.items()
                 if cost > 0
             }
 

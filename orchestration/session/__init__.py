@@ -2,8 +2,10 @@
 
 from orchestration.session.checkpoint import Checkpoint, checkpoint, rollback
 from orchestration.session.handoff import handoff
+from orchestration.session.publishing import commit_by_hand
 from orchestration.session.start import NothingReadyError, Started, abandon, abandon_stale, find, open_by_hand, start
-from orchestration.session.wrap import Wrapping, commit_by_hand, wrap
+from orchestration.session.wrap import wrap
+from orchestration.session.wrapping import Wrapping
 
 __all__ = [
     "Checkpoint", "NothingReadyError", "Started", "Wrapping", "abandon", "abandon_stale", "checkpoint",

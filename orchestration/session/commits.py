@@ -72,7 +72,7 @@ def due_by_hand(control: Control, settings: Settings, session: Session) -> str |
     task = fetch(control, str(session.task))
     if not (settings.enabled and settings.every_sessions and "sessions" in task.parameters):
         return None
-    before = [event["detail"].get("items", 0) for event in control.events(task.name, event=COMMITTED)]
+    before = [event["detail"].get("items", 0) for event in control.events(task.name, event=COMMITTED, newest=1)]
     done = len(Work.of(session).items) - (before[-1] if before else 0)
     return f"{done:,} source sessions done" if done >= settings.every_sessions else None
 
@@ -118,16 +118,16 @@ def mark_milestones(control: Control, workspace: Workspace, reached: Reached | N
 
 def tags_since(control: Control, since: datetime) -> list[str]:
     """The tags that were made since a time; pushing one twice does no harm, leaving one out does."""
-    found = [event for event in control.events(event=MILESTONE) if event["at"] >= stamp(since)]
+    found = [event for event in control.events(event=MILESTONE, newest=100) if event["at"] >= stamp(since)]
     return [event["detail"]["tag"] for event in found if event["detail"].get("tag")]
 
 
-def push(control: Control, workspace: Workspace, tags: list[str], *, task: str | None, sleep: Sleep) -> str | None:
-    """Push to the remote of etl.toml, where one is named; in words what failed."""
+def push(control: Control, workspace: Workspace, *, since: datetime, task: str | None, sleep: Sleep) -> str | None:
+    """Push to the remote of etl.toml, where one is named, with the tags made since; in words what failed."""
     remote = workspace.settings.git.push
     if not remote:
         return None
-    failed = git.push(workspace.root, remote, tags=tags, sleep=sleep)
+    failed = git.push(workspace.root, remote, tags=tags_since(control, since), sleep=sleep)
     if failed is not None:
         failed = control.redactor.clean(failed)
         notice(control, f"the push to {remote} failed; the next wrap tries again", task=task, detail=failed)
@@ -135,7 +135,8 @@ def push(control: Control, workspace: Workspace, tags: list[str], *, task: str |
 
 
 def _reached(control: Control, workspace: Workspace, name: str, text: str, task: str | None = None) -> None:
-    if any(event["detail"].get("name") == name for event in control.events(event=MILESTONE)):
+    known = "SELECT 1 FROM task_events WHERE event = 'milestone' AND json_extract(detail, '$.name') = ?"
+    if control.value(known, (name,)):
         return
     tag = f"{TAGS}{name}"
     why_not = git.tag(workspace.root, tag, text) if workspace.settings.git.enabled else "[git] enabled is false"

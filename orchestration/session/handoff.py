@@ -15,6 +15,7 @@ import msgspec
 
 from etl.errors import NotFoundError
 from orchestration.control import Control, sessions
+from orchestration.control.books import cost_of_session
 from orchestration.control.inputs import session_numbers
 from orchestration.control.sessions import Session
 from orchestration.control.store import stamp
@@ -27,8 +28,8 @@ UNIT_LOST = "unit_lost"  # a booked unit that a restored snapshot took from the 
 
 def handoff(control: Control, session: Session) -> dict[str, Any]:
     """Everything that the books say of a session, as plain values."""
-    task = _task(control, session)
-    events = [event for event in control.events(session.task) if event["session"] == session.name]
+    task = task_of(control, session)
+    events = [event for event in control.events(session=session.name) if event["task"] == session.task]
     work, wrapped = Work.of(session), session.journal.get("wrap", {})
     data: dict[str, Any] = {
         "session": session.name,
@@ -39,8 +40,8 @@ def handoff(control: Control, session: Session) -> dict[str, Any]:
         "ended": None if session.ended is None else stamp(session.ended),
         "ending": session.journal.get("ending", {}),
         "task": _about(task, session),
-        "progress": _progress(session, task),
-        "usage": usage(control, session.name),
+        "progress": progress_of(session, task),
+        "usage": cost_of_session(control, session.name),
         "done": _done(events, work),
         "remaining": _remaining(task, work),
         "checkpoints": [
@@ -58,18 +59,6 @@ def handoff(control: Control, session: Session) -> dict[str, Any]:
     data["next"] = (not over and work.next) or _next(session, task, data["remaining"])
     clean: dict[str, Any] = control.redactor.clean_data(data | {"check": _checks(data)})
     return clean
-
-
-def usage(control: Control, session: str) -> dict[str, float]:
-    """What a session has spent, a figure a resource."""
-    found = control.rows(
-        """
-        SELECT resource, sum(amount) AS amount FROM usage
-        WHERE session = ? AND stage <> 'reserved' GROUP BY resource ORDER BY resource
-        """,
-        (session,),
-    )
-    return {row["resource"]: row["amount"] for row in found}
 
 
 def write(control: Control, session: str, *, root: Path) -> Path:
@@ -127,10 +116,11 @@ def _counted(items: int) -> str:
     return "1 item" if items == 1 else f"{items:,} items"
 
 
-def _task(control: Control, session: Session) -> Task | None:
+def task_of(control: Control, session: Session) -> Task | None:
+    """The task that a session worked on; None where it was removed since."""
     try:
         return fetch(control, str(session.task))
-    except NotFoundError:  # removed since
+    except NotFoundError:
         return None
 
 
@@ -143,7 +133,7 @@ def _about(task: Task | None, session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _progress(session: Session, task: Task | None) -> dict[str, Any]:
+def progress_of(session: Session, task: Task | None) -> dict[str, Any]:
     """As it stood when the session wrapped, else as it stands."""
     state = session.journal.get("wrap", {}).get("state")
     if state is not None:

@@ -92,6 +92,8 @@ def begin(
 ) -> Started:
     """Open a session and claim its task in one transaction, so that a kill leaves both or neither."""
     refresh(control, missing=missing)  # what takes time is looked at before the transaction
+    if task is None and not claims.any_candidate(control, agent):
+        raise NothingReadyError("no task is ready; 'etl task list' shows what each waits for")
     seen: dict[str, str | None] = {}
 
     def known(asked: Task) -> str | None:

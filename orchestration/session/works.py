@@ -69,8 +69,8 @@ class Works(Protocol):
     def rows(self, task: Task, after: int) -> list[Row]:
         """The rows of the ledger after one, of the jobs that a task runs."""
 
-    def owned(self, task: str | None = None) -> list[Row]:
-        """The rows of the ledger that were committed under a task's token; of one task."""
+    def owned(self, after: int) -> list[Row]:
+        """The rows of the ledger after one that were committed under a task's token, by number."""
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         """The chain digests of rows of the ledger, of those that are there."""
@@ -157,10 +157,8 @@ class PipelineWorks:
             return []
         return self._rows("WHERE seq > ? AND list_contains(?, job)", [after, sorted(jobs)])
 
-    def owned(self, task: str | None = None) -> list[Row]:
-        if not self._there:
-            return []
-        return self._rows("WHERE task IS NOT NULL AND (? IS NULL OR task = ?)", [task, task])
+    def owned(self, after: int) -> list[Row]:
+        return self._rows("WHERE task IS NOT NULL AND seq > ?", [after]) if self._there else []
 
     def digests(self, seqs: Sequence[int]) -> Mapping[int, str]:
         if not self._there or not seqs:

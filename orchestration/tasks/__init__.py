@@ -9,6 +9,7 @@ from orchestration.tasks.queue import (
     Spec,
     add,
     as_row,
+    as_rows,
     block,
     details,
     edit,
@@ -22,7 +23,7 @@ from orchestration.tasks.queue import (
 from orchestration.tasks.stats import stats
 
 __all__ = [
-    "CheckFailedError", "Completion", "Explanation", "Hold", "Imported", "Spec", "Task", "add", "as_row", "block",
-    "classic_eight", "complete", "details", "edit", "explain", "export", "fetch", "import_file", "listed", "remove",
-    "report_progress", "retry", "review", "skip", "stats", "unblock",
+    "CheckFailedError", "Completion", "Explanation", "Hold", "Imported", "Spec", "Task", "add", "as_row", "as_rows",
+    "block", "classic_eight", "complete", "details", "edit", "explain", "export", "fetch", "import_file", "listed",
+    "remove", "report_progress", "retry", "review", "skip", "stats", "unblock",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,17 +64,18 @@ def complete(
     with control.transaction() as con:
         task = fetch(control, name)
         _completable(control, task, claim, None)
-        found = grades.grade(books_of(control, task, checks))
+        ended, before = ended_with(control, task), _last_round(control, name)
+        found = grades.grade(books_of(control, task, checks, ended["cost"]))
         con.execute("UPDATE tasks SET grade = ? WHERE task = ?", (found.letter, name))
-        round_ = details_of_round(control, task)
+        round_ = details_of_round(task, ended)
         graded = {"grade": found.letter, "points": found.points}
         if claim is not None:
-            holding.complete(control, claim)
+            holding.complete(control, claim, ended)
         else:
-            control.event("completed", name, actor=actor, detail=ended_with(control, task))
+            control.event("completed", name, actor=actor, detail=ended)
             end(control, con, task, COMPLETED)
         control.event("graded", name, actor=actor, detail=graded | {"arithmetic": found.arithmetic})
-        row = details(control, name) | round_ | {"status": COMPLETED, "grade": found.letter}
+        row = details(control, name, after=before) | round_ | {"status": COMPLETED, "grade": found.letter}
         row |= {"finished": control.stamp()}
     report = grades.write_report(control.root / REPORTS, row, found)
     return Completion(fetch(control, name), found, report, checks)
@@ -94,10 +95,9 @@ def run_checks(
     return results
 
 
-def books_of(control: Control, task: Task, checks: dict[str, bool]) -> grades.Books:
+def books_of(control: Control, task: Task, checks: dict[str, bool], cost: Mapping[str, float]) -> grades.Books:
     """What the control store knows of a task's present round, as the grade wants it. Work by hand is too various to be
     compared with earlier work by hand."""
-    ended = ended_with(control, task)
     usual: dict[str, list[float]] = {}
     earlier = control.rows(
         """
@@ -109,16 +109,18 @@ def books_of(control: Control, task: Task, checks: dict[str, bool]) -> grades.Bo
     for past in () if task.kind == MANUAL else (json.loads(row["detail"]) for row in earlier):
         for resource, amount in past["cost"].items() if past["done"] else ():
             usual.setdefault(resource, []).append(amount / past["done"])
-    return grades.Books(
-        task.units, task.errors, task.done, task.total, checks, ended["cost"], dict(task.estimate), usual
-    )
+    return grades.Books(task.units, task.errors, task.done, task.total, checks, cost, dict(task.estimate), usual)
 
 
-def details_of_round(control: Control, task: Task) -> dict[str, Any]:
+def details_of_round(task: Task, ended: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of a round that recurrence would reset."""
-    ended = ended_with(control, task)
     progress = {name: ended[name] for name in ("done", "total", "units", "errors")}
     return {"progress": progress, "cost": ended["cost"], "started": task.started and task.started.isoformat()}
+
+
+def _last_round(control: Control, name: str) -> int:
+    """The event with which the round before this one ended; its report tells of what came after."""
+    return control.value("SELECT max(id) FROM task_events WHERE task = ? AND event = 'completed'", (name,)) or 0
 
 
 def _completable(control: Control, task: Task, claim: Claim | None, missing: Missing | None) -> None:

@@ -19,7 +19,7 @@ from orchestration.control.task import BLOCKED, COMPLETED, FAILED, PARKED, READY
 from orchestration.tasks import graph
 from orchestration.tasks.amounts import span
 from orchestration.tasks.examples import CLASSIC
-from orchestration.tasks.queue import Spec, add, as_row
+from orchestration.tasks.queue import Spec, add, as_rows
 
 FORMAT = "motherlode-tasks-1"
 
@@ -91,9 +91,9 @@ def import_file(control: Control, path: Path, *, actor: str = "import") -> Impor
     return Imported(tuple(fresh), tuple(sorted({o.spec.name for o in olds} & known)), tuple(notes))
 
 
-def export(control: Control) -> dict[str, Any]:
-    """The whole queue as plain values that `import_file` reads again."""
-    return {"format": FORMAT, "tasks": [as_row(control, task) for task in listed(control)]}
+def export(control: Control, *, ended: int | None = None) -> dict[str, Any]:
+    """The queue as plain values that `import_file` reads again; whole, or with the newest ended tasks only."""
+    return {"format": FORMAT, "tasks": as_rows(control, listed(control, ended=ended))}
 
 
 def _entries(content: Any, path: Path) -> tuple[str | None, list[tuple[str | None, Mapping[str, Any]]]]:

@@ -11,7 +11,7 @@ from typing import Any
 from etl.errors import NotFoundError, SettingsError
 from orchestration.control import books
 from orchestration.control.claims import lease_of
-from orchestration.control.standing import end, flagged, refresh, restand
+from orchestration.control.standing import end, flagged, marked, refresh, restand
 from orchestration.control.store import Control, stamp
 from orchestration.control.task import (
     BLOCKED,
@@ -158,8 +158,8 @@ def report_progress(control: Control, name: str, *, done: int, total: int | None
     return fetch(control, name)
 
 
-def details(control: Control, name: str) -> dict[str, Any]:
-    """Everything the books say of a task: itself, its cost, lease and history, oldest first."""
+def details(control: Control, name: str, *, after: int = 0) -> dict[str, Any]:
+    """Everything the books say of a task: itself, its cost, lease and history since an event, oldest first."""
     refresh(control)
     task, lease = fetch(control, name), lease_of(control, name)
     dependants = control.rows("SELECT task FROM task_dependencies WHERE needs = ? ORDER BY task", (name,))
@@ -168,12 +168,23 @@ def details(control: Control, name: str) -> dict[str, Any]:
         "holder": lease.holder if lease else None,
         "session": lease.session if lease else None,
         "token": control.value("SELECT token FROM leases WHERE task = ?", (name,)) or 0,
-        "history": control.events(name),
+        "history": control.events(name, after=after),
     }
 
 
 def as_row(control: Control, task: Task) -> dict[str, Any]:
     """A task as plain values, with what it has cost so far."""
+    return _row(task, books.cost_of(control, task.name), flagged(control, task.name))
+
+
+def as_rows(control: Control, found: Collection[Task]) -> list[dict[str, Any]]:
+    """The same for many, whose costs and marks are looked up at once."""
+    names = [task.name for task in found]
+    costs, marks = books.costs_of(control, names), marked(control, names)
+    return [_row(task, costs[task.name], marks.get(task.name)) for task in found]
+
+
+def _row(task: Task, cost: Mapping[str, float], mark: str | None) -> dict[str, Any]:
     return {
         "task": task.name,
         "description": task.description,
@@ -188,13 +199,13 @@ def as_row(control: Control, task: Task) -> dict[str, Any]:
         "needs": list(task.needs),
         "waits_for": list(task.unmet),
         "estimate": dict(task.estimate),
-        "cost": books.cost_of(control, task.name),
+        "cost": dict(cost),
         "check": task.check_command,
         "check_query": task.check_query,
         "every_s": None if task.every is None else int(task.every.total_seconds()),
         "attempts": task.attempts,
         "grade": task.grade,
-        "needs_review": flagged(control, task.name),
+        "needs_review": mark,
         **{
             name: None if at is None else stamp(at)
             for name in ("created", "not_before", "started", "finished")
