@@ -255,8 +255,6 @@ class Place:
 class World:
     """The clock, the store, the providers, and the user who adds tasks and retries what was parked."""
 
-    patience = 40.0  # days after the last arrival in which all must be done
-
     def __init__(self, seed: int, root: Path, *, days: int) -> None:
         self.seed, self.root, self.random = seed, root, random.Random(seed)
         self.at = STARTS[seed % len(STARTS)]
@@ -278,6 +276,7 @@ class World:
         self.living = list(self.drivers)
         self.over = False
         self.locked_until = self.at
+        self.left: float | None = None  # tokens of what is not done when the last task has come
 
     def now(self) -> datetime:
         return self.at
@@ -376,6 +375,15 @@ class World:
         self.check_day()
         self.poke()
         self._wake(None, min(self.at + timedelta(hours=10), *(self._resets())))
+
+    @property
+    def patience(self) -> float:
+        """Days after the last arrival in which all must be done: 40, and a month for each month's worth of tokens."""
+        if self.left is None:
+            work = [one for one in self.works.values() if one.every is None]
+            self.left = sum(one.cost.get("tokens", 0.0) * (one.items - len(one.done)) for one in work)
+        month = next(limit for limit in LIMITS if limit.per == "month")
+        return 40 + 31 * self.left // (month.work / 2)  # the other half is for what recurs
 
     def _arrivals(self) -> None:
         for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2))):

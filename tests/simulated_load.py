@@ -42,7 +42,7 @@ class BusyWorld(World):
         self.ended: dict[str, datetime] = {}
 
     @property
-    def patience(self) -> float:  # type: ignore[override]  # a figure there, worked out here
+    def patience(self) -> float:
         """Days in which what is queued at the end must be done."""
         return DAYS + MARGIN * len(AGENTS) * self._before(None, self.end, self.at) / A_DAY + 7
 

@@ -1,6 +1,7 @@
 """The driven loop over work of its own making and a virtual clock, and over the real pipeline."""
 
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from virtual import Clock, Fake, ends, miner, queued
 
 from etl.errors import RateLimitedError, StoreLockedError
 from orchestration import tasks
+from orchestration.cli import run
 from orchestration.control import Control
 from orchestration.quota import Limit
 from orchestration.session.inbox import queue_arrived
+from orchestration.session.recover import alive, recover
+from orchestration.session.start import DRIVEN, begin
 from orchestration.session.works import Row
 from orchestration.tasks import Spec
 
@@ -250,3 +254,47 @@ def test_files_in_the_inbox_that_no_task_names_are_queued_once(control: Control)
     assert made is not None
     assert tasks.fetch(control, made).parameters["input"] == ["inbox/new.json"]
     assert queue_arrived(control, files) is None
+
+
+def test_a_session_that_is_taken_for_dead_as_it_begins_does_nothing_and_its_task_is_done_later(
+    control: Control, clock: Clock
+) -> None:
+    queued(control, clock, "a")
+    works = Fake(clock, {"a": 2})
+    driver = miner(control, works, clock)
+    first = begin(control, driver.quota, mode=DRIVEN, holder="slow")
+    with alive(control.root, first.session.name):  # the other process mends it this moment
+        assert driver.run(first.session, first.task).how == "failed"
+    assert recover(control, works, driver._wrapping("")) == [first.session.name]
+    assert driver.run(first.session, first.task).how == "failed"  # it was mended before
+    assert works.ledger == []
+    assert ends(driver.mine()) == [("a", "done")]
+    assert len(works.ledger) == 2
+
+
+def test_a_range_of_sessions_of_which_a_part_is_there_waits_for_the_rest_and_is_not_graded(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+
+    def delivered(number: int) -> None:
+        file = tmp_path / "inbox" / f"session_{number}.json"
+        pair = {"question": f"What is asked in {number}?", "answer": f"What was answered in session {number}."}
+        file.write_text(json.dumps([pair]), encoding="utf-8")
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+
+    for number in (101, 102):
+        delivered(number)
+    with Control.open(tmp_path) as control:
+        tasks.add(control, Spec("some", kind="ingest", parameters={"sessions": "101-104"}, total=4))
+    assert run(["mine", "--quiet", "-w", str(tmp_path)]) == 0
+    with Control.open(tmp_path) as control:
+        found = tasks.details(control, "some")
+        assert (found["status"], found["reason"], found["grade"]) == ("waiting", "input_missing", None)
+        assert found["detail"] == "2 of 4 sessions are there; 103-104 have no file yet"
+        assert (found["progress"]["done"], found["progress"]["total"]) == (2, 4)
+    assert not (tmp_path / "task_reports").exists()
+    for number in (103, 104):
+        delivered(number)
+    assert run(["mine", "--quiet", "-w", str(tmp_path)]) == 0
+    with Control.open(tmp_path) as control:
+        found = tasks.details(control, "some")
+        assert (found["status"], found["grade"], found["progress"]["done"]) == ("completed", "A", 4)

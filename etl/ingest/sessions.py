@@ -63,7 +63,7 @@ class Sessions:
         )
         told: dict[str, set[int]] = {}
         for delivery, text in rows.iter_rows():
-            told.setdefault(delivery, set()).update(_numbers([text]))
+            told.setdefault(delivery, set()).update(numbers_in([text]))
         return {name: frozenset(told.get(delivery, ())) for name, delivery in seen.items()}
 
     def _read(self, files: Sequence[File]) -> Mapping[str, frozenset[int]]:
@@ -75,7 +75,7 @@ class Sessions:
                         said = reader.read(file.path).candidates["source_session"].drop_nulls().unique().to_list()
                     except DeliveryError:  # gone, or its reader died: ingest will say so once it is chosen otherwise
                         said = []
-                    self.peeked[_stamp(file)] = frozenset(_numbers(said))
+                    self.peeked[_stamp(file)] = frozenset(numbers_in(said))
         return {file.name: self.peeked.get(_stamp(file), frozenset()) for file in files}
 
 
@@ -96,7 +96,7 @@ def _inside(file: File) -> frozenset[int]:
     return frozenset(int(number) for number in found if number is not None)
 
 
-def _numbers(texts: Sequence[str]) -> set[int]:
+def numbers_in(texts: Sequence[str]) -> set[int]:
     """101 of `101`, `session_101` and `Session 101 (droid)`."""
     found = (source_session(text) or (text.strip() if re.fullmatch(r"\s*\d{1,9}\s*", text) else None) for text in texts)
     return {int(number) for number in found if number is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from etl.errors import SettingsError
@@ -31,9 +31,35 @@ def missing(task: Task, root: Path) -> str | None:
     wanted = [patterns] if isinstance(patterns, str) else list(patterns or [INBOX])
     files = matching(wanted, root, sessions=sessions, unnumbered=True)
     if next(iter(files), None) is not None:
-        return None
+        return absent(task, root) if task.done else None
     numbered = f" of sessions {sessions}" if sessions is not None else ""
     return f"no file{numbered} at {', '.join(wanted)}"
+
+
+def ranged(task: Task) -> bool:
+    """Whether a task reads the deliveries of a declared range of sessions, and so knows its whole."""
+    return task.stages[:1] == ("ingest",) and task.parameters.get("sessions") is not None
+
+
+def absent(task: Task, root: Path, *, stored: Collection[int] | None = None) -> str | None:
+    """In words which sessions of a declared range have no file yet, once all that are there have been read; else None.
+
+    `stored` are the numbers that the store has; unset, only names are looked at, and a file without a number in its
+    name may be anybody's.
+    """
+    if not ranged(task):
+        return None
+    patterns, sessions = task.parameters.get("input"), str(task.parameters["sessions"])
+    wanted = [patterns] if isinstance(patterns, str) else list(patterns or [INBOX])
+    numbers = [_session(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix())
+               for path in matching(wanted, root, sessions=sessions, unnumbered=stored is None)]  # fmt: skip
+    if stored is None and (None in numbers or len(numbers) > task.done):
+        return None
+    whole = session_numbers(sessions)
+    lacking = whole - {number for number in numbers if number is not None} - {*(stored or ())}
+    if not lacking:
+        return None
+    return f"{len(whole) - len(lacking):,} of {len(whole):,} sessions are there; {spans(lacking)} have no file yet"
 
 
 def matching(
@@ -61,6 +87,17 @@ def session_numbers(text: str) -> set[int]:
             raise SettingsError(f"{text!r} is no range of sessions; write 101-140 or 101,103-105")
         numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
     return numbers
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """`101-108, 110` of its numbers."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 def _session(name: str) -> int | None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from etl.errors import DiskFullError, MotherlodeError, RateLimitedError, StoreError, StoreLockedError
 from orchestration.control import Claim, Control, holding
 from orchestration.control.holding import QUOTA_FULL, RATE_LIMITED
+from orchestration.control.inputs import ranged, session_numbers
+from orchestration.control.standing import Missing
 from orchestration.control.task import fetch
 from orchestration.quota import BANDS, WRAP, Quota, Refusal
 
-WRAPPED_BY_HAND, THRESHOLD, DONE, HARD_STOPPED, FAILED, INTERRUPTED = (
-    "by_hand", "threshold", "done", "hard_stop", "failed", "interrupted",
+WRAPPED_BY_HAND, THRESHOLD, DONE, PARTIAL, HARD_STOPPED, FAILED, INTERRUPTED = (
+    "by_hand", "threshold", "done", "partial", "hard_stop", "failed", "interrupted",
 )  # fmt: skip
 
 
@@ -28,11 +30,15 @@ class Ending:
     stop: bool = False
 
 
-def done(control: Control, claim: Claim) -> Ending:
-    """The job has no further unit."""
+def done(control: Control, claim: Claim, missing: Missing) -> Ending:
+    """The job has no further unit: the task is done, or all that is there of its input."""
     task = fetch(control, claim.task)
     if not task.units:  # such as a file that is still being written
         return Ending(FAILED, "nothing could be done yet", "nothing_done")
+    if (lacking := missing(task)) is not None:
+        whole = len(session_numbers(task.parameters["sessions"])) if ranged(task) else 0
+        holding.progress(control, claim, done=task.done, total=max(whole, task.done + 1), units=0)
+        return Ending(PARTIAL, lacking)
     if task.done:
         holding.progress(control, claim, done=task.done, total=task.done, units=0)
     return Ending(DONE, "the task is done")

@@ -15,13 +15,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+
+from filelock import Timeout
 
 from etl.errors import FencedOffError, HardStop, MotherlodeError, StoreLockedError
 from etl.progress import Progress
 from orchestration.control import Claim, Control, holding, sessions
 from orchestration.control.claims import LEASE_S
-from orchestration.control.sessions import DIED, Session
+from orchestration.control.sessions import DIED, OPEN, Session
 from orchestration.control.store import moment
 from orchestration.control.task import MANUAL, Task, fetch
 from orchestration.logs import NoLog, SessionLog
@@ -95,12 +98,22 @@ class Miner:
 
     def run(self, session: Session, task: Task) -> Ending:
         """One session on its task, from the first unit to the end of the wrap."""
+        with ExitStack() as living:
+            try:
+                living.enter_context(alive(self.control.root, session.name))
+            except Timeout:
+                return self._taken_for_dead(session)
+            if sessions.get(self.control, session.name).state != OPEN:
+                return self._taken_for_dead(session)
+            return self._run(session, task)
+
+    def _run(self, session: Session, task: Task) -> Ending:
         claim = claim_of(self.control, session)
         meter = self.quota.meter(
             session=session.name, task=task.name, agent=self.agent, kind=task.kind, declared=task.unit_estimate
         )
         self.say(f"{session.name}: {task.name} ({task.kind})")
-        with alive(self.control.root, session.name), beating(self.control, claim, self.beat_s) as lost:
+        with beating(self.control, claim, self.beat_s) as lost:
             try:
                 ending = self.drive(session, task, claim, meter, lost)
                 self.works.close()
@@ -120,6 +133,12 @@ class Miner:
         if ending.how == INTERRUPTED and not ending.stop:
             raise KeyboardInterrupt
         return ending
+
+    def _taken_for_dead(self, session: Session) -> Ending:
+        """Another process started at the moment between the claim and the first sign of life, and has mended it."""
+        why = "another process took it for dead as it began; its task is free again"
+        self.say(f"{session.name}: {why}")
+        return Ending(FAILED, why)
 
     def drive(self, session: Session, task: Task, claim: Claim, meter: QuotaMeter, lost: threading.Event) -> Ending:
         """Ask the task's job for units until something says stop, and say what; a locked store is waited for."""
@@ -164,7 +183,7 @@ class Miner:
                 return endings.at_a_limit(self.quota, self.agent, THRESHOLD, refused.why, worked, refused)
             progress = _next(units, meter)
             if progress is None:
-                return endings.done(self.control, claim)
+                return endings.done(self.control, claim, self.works.missing)
             at = book(self.control, self.works, claim, progress, at)
             worked += 1
             self.say(f"  {progress.job}: {progress.unit}, {progress.done:,} of {progress.total:,}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from etl.errors import MotherlodeError, StoreLockedError
+from etl.ingest.sessions import numbers_in
 from etl.progress import Meter, Progress
 from orchestration.control import Claim, inputs
 from orchestration.control.task import COMMAND, Task
@@ -114,9 +115,10 @@ class PipelineWorks:
         return (self.workspace.root / inputs.STORE).exists()
 
     def missing(self, task: Task) -> str | None:
-        """Files first, then what the stages have pending. A task that did anything is never sent back to wait."""
+        """Files first, then what the stages have pending. A task that did anything is sent back to wait only for the
+        sessions of its range that have no file yet."""
         if task.units or task.done:
-            return None
+            return self._absent(task)
         lacking = inputs.missing(task, self.workspace.root)
         if lacking is not None or not task.stages or not self._there:
             return lacking
@@ -130,6 +132,23 @@ class PipelineWorks:
         except StoreLockedError:  # busy is not empty: whoever claims the task waits for the store
             return None
         return None if ready else f"nothing is pending for {task.kind}"
+
+    def _absent(self, task: Task) -> str | None:
+        if not inputs.ranged(task) or not self._there:
+            return None
+        try:
+            if self._pipeline(task).stage("ingest").pending():
+                return None
+            told = self.store.query(
+                """
+                SELECT DISTINCT source_session FROM occurrences WHERE source_session IS NOT NULL
+                UNION SELECT source_session FROM deliveries WHERE source_session IS NOT NULL
+                """
+            )
+        except StoreLockedError:
+            return None
+        stored = numbers_in([text for (text,) in told.iter_rows()])
+        return inputs.absent(task, self.workspace.root, stored=stored)
 
     def units(self, task: Task, claim: Claim, meter: Meter, had: Mapping[str, Mapping[str, int]]) -> Iterator[Progress]:
         if task.kind == COMMAND:
