@@ -16,7 +16,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -40,6 +40,7 @@ SHARES = {
     ("q.95", "a0"): 2, ("q.95", "a.75"): 5, ("q.95", "a.9"): 12, ("q.95", "a1"): 12,
     ("q1", "a0"): 2, ("q1", "a.75"): 4, ("q1", "a.9"): 4,
 }  # fmt: skip
+MOST = 0.2  # of all from one collection in one language
 LINKED = f"""
     SELECT l.a, l.b, max(l.question_similarity) AS q, max(l.answer_similarity) AS s, max(ga.language) AS language
     FROM links l
@@ -84,8 +85,10 @@ def drawn(store: Store, root: str, count: int, seed: str, known: set[str]) -> li
         cell = _band(QUESTIONS, link["q"]), _band(ANSWERS, link["s"])
         if cell in SHARES and path[link["a"]] and not known & {question[link["a"]], question[link["b"]]}:
             folder = path[link["a"]].removeprefix(root).lstrip("/").split("/")[0]
-            cells[cell][folder, link["language"]].append(link | {"band": "".join(cell)})
+            stratum = folder, link["language"]
+            cells[cell][stratum].append(link | {"band": "".join(cell), "from": stratum})
     used: set[str] = set()
+    of: Counter[tuple[str, str]] = Counter()
     chosen = []
     for cell, share in SHARES.items():
         strata = [sorted(found, key=lambda link: _hash(seed, link)) for _, found in sorted(cells[cell].items())]
@@ -94,8 +97,9 @@ def drawn(store: Store, root: str, count: int, seed: str, known: set[str]) -> li
             if taken == round(share * count / 100):
                 break
             texts = {question[link["a"]], question[link["b"]]}
-            if not used & texts:
+            if not used & texts and of[link["from"]] < MOST * count:
                 used |= texts
+                of[link["from"]] += 1
                 chosen.append(link)
                 taken += 1
     return sorted(chosen, key=lambda link: _hash(seed, link))

@@ -168,6 +168,18 @@ def _figures(pipeline: Pipeline, **more: int) -> dict[str, Any]:
     return data
 
 
+def _waiting_decisions(store: Store) -> int:
+    """How often people decided something since decisions were last brought up to date."""
+    return int(
+        store.value(
+            """
+            SELECT count(*) FROM ledger
+            WHERE job = 'override' AND seq > (SELECT coalesce(max(seq), 0) FROM ledger WHERE job = 'resolve')
+            """
+        )
+    )
+
+
 def _left_alone(pipeline: Pipeline) -> dict[str, Any]:
     """The files that `--sessions` left out, and why."""
     return {} if pipeline.chosen is None else {"left_alone": dict(pipeline.chosen.left)}
@@ -198,6 +210,9 @@ def _summary(workspace: Workspace, data: Mapping[str, Any], *, changed: bool) ->
     )
     if data["undecided"]:
         lines.append(f"not decided yet {data['undecided']:,}; 'etl run' brings everything up to date")
+    if waiting := data.get("waiting_decisions"):
+        told = "1 decision by people waits" if waiting == 1 else f"{waiting:,} decisions by people wait"
+        lines.append(f"{told} for 'etl run', which brings merges, splits and the release up to date")
     if any(data["splits"].values()):
         lines.append("   ".join(f"{name} {n:,}" for name, n in data["splits"].items()))
     if data["goal"]:
@@ -253,6 +268,7 @@ def status(workspace: Workspace) -> Result:
     with workspace.store() as store:
         pipeline = Pipeline(workspace, store)
         data = _figures(pipeline, new=0, duplicates=0)
+        data["waiting_decisions"] = _waiting_decisions(store)
         seen = store.snapshot
         data["snapshot"] = seen.name if seen else None
         data["snapshot_age_s"] = round(seen.age_s(store.now()), 1) if seen else None

@@ -18,6 +18,8 @@ import pytest
 
 from etl import Store, overrides
 from etl.keys import content_key, part_key
+from etl.progress import Tally, drain
+from etl.resolve import resolve
 from etl.review import Session
 from etl.store import snapshot
 from orchestration import reviewing
@@ -124,6 +126,22 @@ def test_the_commands_list_review_and_undo(workspace: Workspace, capsys: pytest.
     assert run(["review", "--kind", "odd", "-w", root]) == 1
     assert run(["review", "-w", root + "/nowhere"]) == 1
     assert "etl: no store at" in capsys.readouterr().err
+
+
+def test_status_says_how_many_decisions_wait_for_a_run(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(workspace.root)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("km"))
+    assert run(["review", "-w", root]) == 0
+    capsys.readouterr()
+    assert run(["status", "-w", root]) == 0
+    assert "2 decisions by people wait for 'etl run'" in capsys.readouterr().out
+    with workspace.store(write=True) as store:
+        drain(resolve(store, meter=Tally()))
+        snapshot.create(store)
+    assert run(["status", "-w", root, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["waiting_decisions"] == 0
 
 
 def test_nobody_else_waits_for_the_reviewer(workspace: Workspace) -> None:
