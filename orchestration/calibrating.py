@@ -15,7 +15,7 @@ from orchestration.workspace import Workspace
 if TYPE_CHECKING:
     import polars as pl
 
-    from etl.calibrate import Asked, Fit
+    from etl.calibrate import Answer, Asked, Fit
     from etl.resolve import Rules
     from etl.store import Store
     from orchestration.pipeline import Pipeline
@@ -164,20 +164,25 @@ def ask(sitting: Sitting, keys: Iterator[str], say: Callable[[str], None], *, co
     return len(done)
 
 
-def from_file(
-    pipeline: Pipeline, path: Path, *, who: str, wanted: float = WANTED, confidence: float = CONFIDENCE,
+def from_files(
+    pipeline: Pipeline, paths: Sequence[Path], *, who: str, wanted: float = WANTED, confidence: float = CONFIDENCE,
     language: str | None = None, store: bool = True,
 ) -> list[Calibration]:  # fmt: skip
-    """Fit the labelled pairs of a file, one calibration a language; `language` takes only that."""
+    """Fit the labelled pairs of some files together, one calibration a language; `language` takes only that."""
     import hashlib
 
     from etl.calibrate import FLOORS, fit, labelled
 
-    groups = labelled(path, rules(pipeline), _alike(pipeline))
+    groups: dict[str, list[Answer]] = {}
+    for path in paths:
+        for name, found in labelled(path, rules(pipeline), _alike(pipeline)).items():
+            groups.setdefault(name, []).extend(found)
+    named_files = ", ".join(path.name for path in paths)
     chosen = {name: found for name, found in sorted(groups.items()) if language in (None, name)}
     if not chosen:
-        raise NotFoundError(f"{path} holds no labelled pairs{f' of {language}' if language else ''}")
-    about = {"kind": "file", "name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        raise NotFoundError(f"{named_files} holds no labelled pairs{f' of {language}' if language else ''}")
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    about = {"kind": "file", "name": named_files, "sha256": ", ".join(digests)}
     model = pipeline.vectors_recipe
     return [
         _stored(
@@ -190,7 +195,7 @@ def from_file(
 
 def shown(workspace: Workspace, store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:
     """Every threshold with its value and where it comes from."""
-    from etl.calibrate import standing
+    from etl.calibrate import defaults, standing
 
     given = named(workspace.root / "etl.toml", "resolve")
     settings = workspace.settings.resolve
@@ -198,7 +203,7 @@ def shown(workspace: Workspace, store: Store, pipeline: Pipeline) -> list[dict[s
     rows: list[dict[str, Any]] = [
         {
             "threshold": name, "language": "any", "value": getattr(settings, name),
-            "from": "etl.toml" if name in given else "default: see 'What was measured' in docs/decisions.md",
+            "from": "etl.toml" if name in given else f"default: {defaults.told(name)}",
         }
         for name in names
     ]  # fmt: skip

@@ -103,10 +103,10 @@ class Resolve(Section, frozen=True):
 
     merge_cosine: Annotated[
         Share, Meta(description="both sides alike by meaning: merge, if nothing speaks against it")
-    ] = 0.9
+    ] = 0.84
     merge_lexical: Annotated[Share, Meta(description="both sides alike by words")] = 0.8
     review_cosine: Annotated[Share, Meta(description="both sides alike by meaning, but not for an automatic merge")] = (
-        0.9
+        0.84
     )
     review_lexical: Annotated[Share, Meta(description="the same by words")] = 0.7
     same_question: Annotated[Share, Meta(description="questions this alike ask the same")] = 0.9

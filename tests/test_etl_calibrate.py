@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from etl import Store, Tally, drain
 from etl.calibrate import (
+    FLOORS,
     Answer,
     adopt,
     answer,
     answers,
+    defaults,
     fit,
     interval,
     labelled,
@@ -29,6 +31,7 @@ from etl.resolve import Rules, pending, resolve
 from orchestration import calibrating, reviewing
 from orchestration.cli import run
 from orchestration.pipeline import Pipeline
+from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
 Add = Callable[[Store, list[dict[str, Any]]], list[str]]
@@ -243,3 +246,32 @@ def test_a_sitting_shows_no_similarity_that_would_answer_for_the_person(workspac
         assert store.query("SELECT who, duplicate FROM calibration_answers").rows() == [("ann", False)]
     assert not any(str(row.similarity) in "".join(said) for row in sitting.waiting)
     assert "y the same" in said[1]
+
+
+def test_the_default_threshold_is_what_the_labelled_pairs_bear_out() -> None:
+    """The same fit as `etl calibrate --labels`, with the cosines that stand beside the labels."""
+    given: list[Answer] = []
+    for name in ("labelled_pairs.jsonl", "held_out_pairs.jsonl"):
+        path = Path(__file__).with_name(name)
+        lines = [json.loads(line) for line in path.open(encoding="utf-8")]
+        known = {
+            (row["a"][part], row["b"][part]): cosine
+            for row in lines
+            for part, cosine in zip(("question", "answer"), row["cosine"], strict=True)
+        }
+
+        def stored(
+            couples: Sequence[tuple[str, str]], known: dict[tuple[str, str], float] = known
+        ) -> list[tuple[float, bool]]:
+            return [(known[two], False) for two in couples]
+
+        given += labelled(path, Rules(), stored)[defaults.LANGUAGE]
+    found = fit(given, floor=FLOORS["cosine"], wanted=defaults.WANTED, confidence=defaults.CONFIDENCE)
+    assert found.merge == defaults.MERGE_COSINE == Rules().merge_cosine == Settings().resolve.merge_cosine
+    assert Rules().review_cosine == Settings().resolve.review_cosine == Rules().merge_cosine
+    assert (found.right, found.answers, found.low, found.high) == (
+        defaults.RIGHT, defaults.ANSWERS, defaults.LOW, defaults.HIGH,
+    )  # fmt: skip
+    stricter = fit(given, floor=FLOORS["cosine"], wanted=defaults.STRICTER, confidence=defaults.CONFIDENCE)
+    assert (stricter.merge, stricter.more) == (None, defaults.MORE)
+    assert "121 of 121" in defaults.told("merge_cosine")

@@ -482,7 +482,7 @@ def test_a_changed_threshold_or_override_makes_it_pending_and_rewrites_only_what
 ) -> None:
     keys = filled(store, add_pairs)
     drain(resolve(store, meter=Tally()))
-    assert "merge_cosine 0.9 -> 0.99" in pending(store, merge_cosine=0.99).why
+    assert "merge_cosine 0.84 -> 0.99" in pending(store, merge_cosine=0.99).why
     with store.unit("override", "test") as unit:
         unit.execute("INSERT INTO overrides VALUES (1, ?, ?, 'keep_both', 'ann', now()::TIMESTAMP, NULL)", keys[:2])
     assert pending(store).why == "new rows from override"

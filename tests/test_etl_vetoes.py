@@ -4,6 +4,7 @@ import doctest
 import hashlib
 import importlib
 import pkgutil
+from collections.abc import Callable
 from types import ModuleType
 
 import polars as pl
@@ -12,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.keys import part_key
-from etl.resolve import alike, decide, numerals, plain, vetoes
+from etl.resolve import decide, numerals, plain, same, texts, turns, vetoes
 from etl.resolve import matter as matter_module
 from etl.resolve.features import features
 from etl.resolve.lexicon import lexicon
 from etl.resolve.matter import matter, same_matter
 from etl.resolve.numerals import canonical
+from etl.resolve.same import Answers
+from etl.resolve.same.calls import ask_for_one_thing
+from etl.resolve.same.excuses import excuse
 from etl.resolve.vetoes import VETOES, Veto, first_veto
 
 LOOK_ALIKES = [
@@ -197,15 +201,46 @@ def test_plain_rewordings_merge(a: str, b: str) -> None:
     assert merged(a, b, "cosine") == 1
 
 
+def alike(way: Callable[[Answers], bool], a: str, b: str, *, asked: str = "") -> bool:
+    """Whether a unit of `same.answers` takes two answers for the same."""
+    words = features(asked).words
+    return way(Answers(features(a), features(b), (words, words)))
+
+
+def asks(a: str, b: str) -> bool:
+    """Whether two questions with one answer ask for the same."""
+    return same.same_but_for_fillers(matter(a), matter(b), (features(a), features(b)))
+
+
+def wants(question: str, answer: str, other: str, other_answer: str) -> bool:
+    """Whether two questions may want the same of one call."""
+    return ask_for_one_thing((features(question), features(other)), (features(answer), features(other_answer)))
+
+
+def turned(a: str, b: str) -> bool:
+    """Whether a word that gives order a meaning has another object in each."""
+    return turns.turn(features(a), features(b))
+
+
+def why(a: str, b: str, *, passage: bool = False, answer: str = "") -> str:
+    """What excuses the first veto on two questions."""
+    one, other = features(a), features(b)
+    found = first_veto(one, other)
+    assert found is not None
+    return excuse(found, one, other, passage=passage, said=features(answer).words)
+
+
 EXAMPLES = [
     *(importlib.import_module(f"etl.resolve.vetoes.{found.name}") for found in pkgutil.iter_modules(vetoes.__path__)),
-    alike, matter_module, numerals, plain,
+    *(importlib.import_module(f"etl.resolve.same.{found.name}") for found in pkgutil.iter_modules(same.__path__)),
+    matter_module, numerals, plain, texts, turns,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("module", [found for found in EXAMPLES if not found.__name__.endswith("evidence")])
+@pytest.mark.parametrize("module", [found for found in EXAMPLES if not found.__name__.endswith(("evidence", "both"))])
 def test_the_examples_in_the_docstrings_are_true(module: ModuleType) -> None:
-    result = doctest.testmod(module, extraglobs={"differ": differ})
+    helpers = {"differ": differ, "same": alike, "asks": asks, "why": why, "turns": turned, "wants": wants}
+    result = doctest.testmod(module, extraglobs=helpers)
     assert result.failed == 0
     assert result.attempted > 0
 
@@ -247,5 +282,5 @@ def test_a_number_reads_the_same_with_and_without_separators(number: object) -> 
 
 def test_the_order_of_words_counts_where_a_directional_word_stands() -> None:
     a, b = "convert pounds to kilograms", "convert kilograms to pounds"
-    assert not same_matter(matter(a), matter(b), features(a).words)
-    assert same_matter(("x", "y"), ("y", "x"), frozenset())
+    assert not same_matter(matter(a), matter(b), (features(a), features(b)))
+    assert same_matter(("x", "y"), ("y", "x"), (features("x y"), features("y x")))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl.explain.explanation import Row, plain
-from etl.explain.words import said
+from etl.explain.words import said, told_same
 from etl.overrides import find_key
 from etl.resolve.pins import pair_of, stacks
 from etl.store import Store
@@ -91,6 +91,7 @@ def _verdict(row: Mapping[str, Any]) -> str:
     text = f"{row['verdict']}: {said(row['reason'])}" if row["verdict"] else "below every threshold: no verdict"
     if veto := row["veto"]:
         text += f" ({veto['in']}: {', '.join(veto['a']) or '-'} | {', '.join(veto['b']) or '-'})"
+    text += told_same(row["evidence"])
     if row["override"]:
         text += f"; decision {row['override']['id']} ({row['override']['verdict']}) by {row['override']['who']} stands"
     return text

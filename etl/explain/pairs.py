@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from etl.explain.explanation import Explanation, Row, first, plain, rows
-from etl.explain.words import said
+from etl.explain.words import said, told_same
 from etl.keys import part_key
 from etl.resolve.matter import matter
 from etl.resolve.pins import stacks
@@ -104,6 +104,7 @@ def summary_of(decision: Row, split: Row, survivor: Row) -> str:
     text = f"{status}: {said(decision['reason'])}"
     if survivor:
         text += f"; it joined {survivor['key'][:10]}"
+    text += told_same(decision.get("evidence"))
     if split.get("withheld"):
         return f"withheld: {said(split['withheld'])} ({text})"
     return text + (f"; split {split['split']}" if split else "")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etl.explain.explanation import Explanation
+from etl.explain.words import told_same
 
 _WHERE = {
     "": "what stands around the record",
@@ -114,7 +115,7 @@ def _say_verdict(row: Mapping[str, Any]) -> str:
     text = f"{row['verdict']}  {row['other'][:10]}  {row['reason']}"
     if veto:
         text += f"  ({veto['in']}: {', '.join(veto['a']) or '-'} | {', '.join(veto['b']) or '-'})"
-    return text + f"  {_short(row['question'] or '', 80)}"
+    return text + f"{told_same(row['evidence'])}  {_short(row['question'] or '', 80)}"
 
 
 def _say_link(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,10 @@
 """Reasons as they are stored in, reasons as a person reads them out."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 _SAYS = {
     "no_link": "nothing like it was found",
     "best_of_group": "it is the best of its group",
@@ -29,3 +34,13 @@ def said(reason: str) -> str:
         kind = reason.removeprefix("review_").removesuffix("_veto")
         return f"it looks the same, but differs in {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
     return reason.replace("_", " ")
+
+
+def told_same(evidence: Mapping[str, Any] | None) -> str:
+    """What counted as the same although words differ, in words; '' where nothing had to.
+
+    >>> told_same({"same": ["call", "fillers and synonyms"]}), told_same(None)
+    ('; taken for the same: call, fillers and synonyms', '')
+    """
+    ways = (evidence or {}).get("same")
+    return f"; taken for the same: {', '.join(ways)}" if ways else ""

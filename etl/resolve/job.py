@@ -17,7 +17,7 @@ from etl.store.stale import why_stale
 
 JOB = "resolve"
 AFTER = ("ingest", "delivery", "assess", "link", "override")
-VERSION = 8
+VERSION = 9
 ATTEMPTS = 5  # how often another writer may get in between reading and writing
 
 # Texts only of pairs that some link can matter to: the rest of a large store stays where it is.

@@ -9,17 +9,20 @@ from typing import Any
 import orjson
 import polars as pl
 
-from etl.resolve.alike import same_answer, same_but_for_fillers
 from etl.resolve.candidates import candidates
 from etl.resolve.contradiction import excluding
-from etl.resolve.features import Features
-from etl.resolve.lexicon import lexicon, plain_words
 from etl.resolve.matter import plain_matter, same_matter
 from etl.resolve.rules import Rules
+from etl.resolve.same import Answers, same_answers, same_but_for_fillers
+from etl.resolve.same.answers import LONG_ENOUGH, slips, telling
+from etl.resolve.same.calls import ask_for_one_thing
+from etl.resolve.same.excuses import excuse
 from etl.resolve.texts import Row, Texts, overlap, word_lists_apply
-from etl.resolve.vetoes import Evidence, first_veto, moved
+from etl.resolve.turns import turn
+from etl.resolve.vetoes import Evidence, denials, first_veto, moved
 
 LONG_ANSWER, SAME_ANSWER = 20, 0.85  # words, and their overlap, from which on an answer tells what was asked
+EQUAL, THE_SAME, CALL = "equal", "the same", "call"
 
 VERDICTS = pl.Schema(
     {
@@ -38,6 +41,7 @@ class Judged:
     veto: Evidence | None = None
     side: str = ""
     kind: str | None = None
+    because: tuple[str, ...] = ()  # ways in which the two say the same although words differ, see `same`
 
 
 def judge(pairs: pl.DataFrame, links: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -68,28 +72,56 @@ class _Judge:
 
     def verdict(self, row: Row) -> Judged | None:
         """None where the two have nothing to do with each other after all."""
-        question_veto, same_matter = self._compare_questions(row)
-        equal = self._equal_answers(row)
-        if row["alike"] or equal:
-            if question_veto is not None:
-                return Judged("review", f"review_{question_veto.kind}_veto", question_veto, "question")
-            answer_veto = None if row["equal_answer"] else self._answer_veto(row)
+        veto, same_matter = self._compare_questions(row)
+        how = self._same_answers(row, same_matter)
+        if row["alike"] or how:
+            because: list[str] = []
+            if veto is not None and how:
+                veto = self._unexcused(row, because)
+            if veto is not None:
+                return Judged("review", f"review_{veto.kind}_veto", veto, "question")
+            answer_veto = self._answer_veto(row) if how in ("", "light words") else None
             if answer_veto is None:
-                return self._merged(row, same_matter, equal=equal)
+                return self._merged(row, same_matter, how, because)
             if row["same"] and same_matter and (found := self._contradiction(row)) is not None:
                 return found
             return Judged("review", f"review_{answer_veto.kind}_veto", answer_veto, "answer")
-        if question_veto is not None:
+        if veto is not None:
             return None
         if not same_matter:
             return Judged("variant", "variant_question_words")
         return self._contradiction(row) or Judged("variant", "variant_no_evidence")
 
-    def _equal_answers(self, row: Row) -> bool:
-        """Whether the answers are the same but for light words; where no word list applies, to the letter."""
+    def _same_answers(self, row: Row, same_matter: bool) -> str:
+        """In what way the answers are the same ('' in none); where no word list applies, to the letter or to a slip."""
         if row["equal_answer"]:
-            return True
-        return row["same"] and word_lists_apply(row) and same_answer(*self.texts.answers(row))
+            return EQUAL
+        a, b = self.texts.answers(row)
+        if word_lists_apply(row):
+            questions = self.texts.questions(row)
+            both = Answers(a, b, (questions[0].words, questions[1].words))
+            if not (row["same"] or row["alike"]):
+                return ""
+            how = same_answers(both, same_question=same_matter or self._fillers_aside(row))
+            return "" if how == CALL and not ask_for_one_thing(questions, (a, b)) else how
+        if self.texts.same_words(row, "answer"):
+            return "letters"
+        resent = row["equal_question"] and min(len(a.lows), len(b.lows)) >= LONG_ENOUGH
+        return "spelling" if resent and denials(a, b) is None and slips(Answers(a, b)) else ""
+
+    def _unexcused(self, row: Row, because: list[str]) -> Evidence | None:
+        """The first veto on the questions that the same answers do not excuse; notes what excused the others."""
+        a, b = self.texts.questions(row)
+        one, other = self.texts.answers(row)
+        passage = row["context_key_a"] is not None and telling(one)
+
+        def excused(found: Evidence) -> bool:
+            said = excuse(found, a, b, passage=passage, said=one.words & other.words)
+            if said:
+                because.append(said)
+            return bool(said)
+
+        return first_veto(a, b, excused)
 
     def _answer_veto(self, row: Row) -> Evidence | None:
         a, b = self.texts.answers(row)
@@ -102,39 +134,61 @@ class _Judge:
         veto = first_veto(a, b)
         if veto is not None:
             return veto, False
-        one, other = (self.texts.about(row[f"question_{side}"]) for side in "ab")
-        return None, same_matter(one, other, a.words | b.words)
+        one, other = self.texts.matters(row)
+        return None, same_matter(one, other, (a, b))
 
-    def _merged(self, row: Row, same_matter: bool, *, equal: bool) -> Judged:
-        """A merge, or a review that names the first condition that is missing. `equal`: the answers are."""
-        if not (row["merge_cosine"] or row["merge_lexical"] or (equal and row["same"])):
+    def _merged(self, row: Row, same_matter: bool, how: str, because: list[str]) -> Judged:
+        """A merge, or a review that names the first condition that is missing. `how`: the answers are the same."""
+        if not (row["merge_cosine"] or row["merge_lexical"] or (how and row["same"])):
             return Judged("review", "review_similarity")
-        if not row["merge_lexical"]:
+        listed, passage = word_lists_apply(row), self._of_one_passage(row, how)
+        very_same = not listed and self.texts.very_same_words(row)
+        if not row["merge_lexical"] and not passage and not very_same:
             if row["truncated"]:
                 return Judged("review", "review_truncated")
-            if not row["declared"]:
+            if not row["declared"] and not row["equal_question"]:
                 return Judged("review", "review_language")
-        if not word_lists_apply(row) and not self.texts.very_same_words(row):
+        if not listed and not passage and not very_same and not (how and row["equal_question"]):
             return Judged("review", "review_language")
         a, b = self.texts.answers(row)
-        if not same_matter and not self._asks_the_same(row, a, b) and not (equal and self._fillers_aside(row)):
+        asks = self._asks(row, how, same_matter=same_matter or not listed, passage=passage)
+        if not asks:
             return Judged("review", "review_question_words")
-        if not equal and overlap(a, b) < self.rules.answer_words:
+        if not how and overlap(a, b) < self.rules.answer_words:
             return Judged("review", "review_answer_words")
         by_cosine = row["merge_cosine"] and row["declared"] and not row["truncated"]
-        return Judged("merge", "merged_cosine" if by_cosine else "merged_lexical")
+        because += [name for name in (how, asks) if name not in ("", EQUAL, THE_SAME)]
+        return Judged("merge", "merged_cosine" if by_cosine else "merged_lexical", because=tuple(because))
 
-    def _asks_the_same(self, row: Row, a: Features, b: Features) -> bool:
-        """Whether the questions differ in words of asking only, and the answers are long and nearly the same."""
-        if min(len(a.lows), len(b.lows)) < LONG_ANSWER or overlap(a, b) < SAME_ANSWER:
-            return False
-        one, other = (plain_matter(self.texts.about(row[f"question_{side}"])) for side in "ab")
-        return one == other or (set(one) == set(other) and not _turns(row))
+    def _asks(self, row: Row, how: str, *, same_matter: bool, passage: bool) -> str:
+        """In what way the questions ask for the same; '' in none."""
+        if same_matter:
+            return THE_SAME
+        a, b = self.texts.answers(row)
+        one, other = self.texts.matters(row)
+        said = self.texts.questions(row)
+        if min(len(a.lows), len(b.lows)) >= LONG_ANSWER and overlap(a, b) >= SAME_ANSWER:
+            first, second = plain_matter(one), plain_matter(other)
+            if first == second or (set(first) == set(second) and not turn(*said, but=frozenset({"by"}))):
+                return "words of asking"
+        if how and self._fillers_aside(row):
+            return "fillers and synonyms"
+        if how == CALL:
+            return "what the call fetches"
+        return "one passage, one answer" if passage else ""
 
     def _fillers_aside(self, row: Row) -> bool:
-        one, other = (self.texts.about(row[f"question_{side}"]) for side in "ab")
-        a, b = self.texts.questions(row)
-        return word_lists_apply(row) and same_but_for_fillers(one, other, a.words | b.words)
+        one, other = self.texts.matters(row)
+        return word_lists_apply(row) and same_but_for_fillers(one, other, self.texts.questions(row))
+
+    def _of_one_passage(self, row: Row, how: str) -> bool:
+        """Whether both questions are about one passage and have an answer in common that few questions have.
+
+        Where the model does not know the language, the questions share most of their shingles instead."""
+        if row["context_key_a"] is None or not how or not telling(self.texts.answers(row)[0]):
+            return False
+        alike = row["same"] or row["alike_lexical"] or row["alike_cosine"]
+        return bool(alike) and denials(*self.texts.questions(row)) is None
 
     def _contradiction(self, row: Row) -> Judged | None:
         """A conflict with its typed evidence; a variant where a sender accepts both answers; None without evidence."""
@@ -144,12 +198,6 @@ class _Judge:
         if found.evidence is None:
             return Judged("variant", "variant_alternative")
         return Judged("conflict", f"conflict_{found.evidence.kind}", found.evidence, "answer", found.kind)
-
-
-def _turns(row: Row) -> bool:
-    """Whether a question of the two has a word that gives the order of the others a meaning (but a passive's 'by')."""
-    said = {word for side in "ab" for word in plain_words(row[f"question_{side}"])}
-    return bool(said & (lexicon().directional - {"by"}))
 
 
 def _evidence(row: Mapping[str, Any], judged: Judged) -> str:
@@ -162,4 +210,6 @@ def _evidence(row: Mapping[str, Any], judged: Judged) -> str:
         figures["truncated"] = True
     if judged.veto is not None:
         figures["veto"] = judged.veto.to_dict() | {"in": judged.side}
+    if judged.because:
+        figures["same"] = list(judged.because)
     return orjson.dumps(figures).decode("utf-8")

@@ -115,6 +115,7 @@ class Lexicon:
     soft: frozenset[str]
     directional: frozenset[str]
     fillers: frozenset[str]
+    kinds: frozenset[str]  # of things that are asked for: what year, which actor
     synonyms: dict[str, str]  # a word to the first of its class
     asking: dict[str, str]  # a word of asking to the first of its class; '' where it may be missing
 
@@ -154,6 +155,7 @@ def lexicon() -> Lexicon:
         frozenset(data["soft"].split()),
         frozenset(data["directional"].split()),
         frozenset(data["fillers"].split()),
+        frozenset(data["kinds"].split()),
         {word: line.split()[0] for line in data["synonyms"] for word in line.split()},
         {word: "" if line[0] == "~" else line.split()[0] for line in data["asking"] for word in line.split()},
     )

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
-from etl.resolve.features import MARKS, Reader
+from etl.resolve.features import MARKS, Features, Reader
 from etl.resolve.lexicon import lexicon
 from etl.resolve.numerals import NUMBERS, ORDINALS
 from etl.resolve.quantities import Quantities
+from etl.resolve.turns import turn
 
-_POLITE = re.compile(r"^\s*(?:please\s+)?(?:(?:can|could|would|will) (?:you|we)|do you know)\s+(?:please\s+)?", re.I)
+# What only asks, at the start of a question or behind it.
+_POLITE = re.compile(
+    r"^\s*(?:(?:hi|hello|hey)[ ,!.]+)?(?:please\s+)?"
+    r"(?:(?:(?:can|could|would|will) (?:you|we)|do you know|i(?: would|'d) like|i (?:need|want))"
+    r"(?:\s+(?:some|your)?\s*help(?:\s+with)?|\s+to(?:\s+know)?(?=\s))?\s+(?:please\s+)?)?"
+    r"|[,.]?\s+(?:(?:can|could) you (?:please )?help me(?: with (?:that|this|it))?|please)\s*[?.!]*\s*$",
+    re.I,
+)
 _SAME = {
     "purchase": "buy", "purchasing": "buy", "novel": "new", "large": "big", "bigger": "larger", "biggest": "largest",
     "were": "was", "crypto": "cryptocurrency", "calculate": "compute", "calculated": "compute",
@@ -59,6 +67,8 @@ def matter(question: str) -> tuple[str, ...]:
 
     >>> matter("Can you explain what the Relative Strength Index is?") == matter("What is RSI?")
     True
+    >>> matter("I need to send an email. Can you help me with that?") == matter("I'd like to send an email, please")
+    True
     >>> matter("who won the 1st battle") == matter("who won the first battle")
     True
     >>> matter("What is a fee of $5?") == matter("What is a fee of 5 dollars?")
@@ -66,7 +76,7 @@ def matter(question: str) -> tuple[str, ...]:
     >>> matter("who sings i will always love you") == matter("who wrote i will always love you")
     False
     """
-    reader = Reader(_POLITE.sub("", question, count=1))
+    reader = Reader(_POLITE.sub("", question) or question)
     terms = list(reader.terms())
     firsts, of_terms = dict(reader.places), set(reader.used)
     numbers = Quantities(reader.raws, reader.lows, set(reader.used)).covered
@@ -95,13 +105,11 @@ def _content(low: str) -> list[str]:
     return [f"{ORDINALS[low]}th" if low in ORDINALS else stem(_SAME.get(low, low))]
 
 
-def same_matter(a: tuple[str, ...], b: tuple[str, ...], lows: frozenset[str]) -> bool:
-    """Whether two questions (see `features.matter`) ask about the same: the same words that matter, and in the same
-    order where a directional word (`lows`: the words of both) gives order a meaning.
+def same_matter(a: tuple[str, ...], b: tuple[str, ...], said: tuple[Features, Features]) -> bool:
+    """Whether two questions (see `matter`) ask about the same: the same words that matter, and in the same order where
+    a word like 'to' or 'above' stands at another object (`said`: the questions taken apart).
 
     Measured: among NQ-open questions at cosine 0.98 with one answer, 'the eagles win the super bowl' stands beside
     'the eagles win last super bowl'; a share of common words does not tell them apart, only this does.
     """
-    if a == b:
-        return True
-    return set(a) == set(b) and not (lows & lexicon().directional)
+    return a == b or (set(a) == set(b) and not turn(*said))

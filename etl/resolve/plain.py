@@ -14,6 +14,8 @@ from etl.resolve.numerals import ORDINALS, han
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": " ", "’": "'", "‘": "'", "ʼ": "'", "％": "%", "\u00ad": None})
 _A_NOT_A = re.compile(r"(能|会|是|可|有|要|该)[不没]\1")
+_CAN = re.compile(r"(?:是否)?(?:能够|可以)|是否能")
+_BETWEEN = re.compile(r"(?<!\d)[\W_]+|[\W_]+(?!\d)")
 _PARTICLES = re.compile(r"[吗么呢啊吧呀]+(?=[\s?？!！。,，]|$)")
 _HAN_SIGNS = re.compile(r"[〇零一二两三四五六七八九十百千万亿]")
 
@@ -59,13 +61,22 @@ def plain_letters(text: str) -> str:
 
     >>> plain_letters("En quelle année a-t-il été assassiné ?")
     'En quelle annee a-t-il ete assassine ?'
-    >>> plain_letters("高血压能不能献血么？")
-    '高血压能献血？'
+    >>> plain_letters("高血压能不能献血么？"), plain_letters("高血压是否可以献血？")
+    ('高血压能献血？', '高血压能献血？')
     """
     if text.isascii():
         return text
     letters = "".join(c for c in unicodedata.normalize("NFD", text) if not "\u0300" <= c <= "\u036f")
-    return _PARTICLES.sub("", _A_NOT_A.sub(r"\1", unicodedata.normalize("NFC", letters)))
+    return _PARTICLES.sub("", _CAN.sub("能", _A_NOT_A.sub(r"\1", unicodedata.normalize("NFC", letters))))
+
+
+def bare_letters(text: str) -> str:
+    """`plain_letters` without marks and spaces, those inside numbers aside: for scripts that put no space.
+
+    >>> bare_letters("你好，有高血压 1.4 的患者"), bare_letters("你好有高血压1.4的患者")
+    ('你好有高血压1.4的患者', '你好有高血压1.4的患者')
+    """
+    return _BETWEEN.sub("", plain_letters(text).casefold())
 
 
 def _digit(char: str) -> str:
@@ -97,6 +108,7 @@ _STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"\bUS[ -]?(?=dollars?\b|\$)"), ""),
     (re.compile(r"\bper[ -]cent\b", re.I), "percent"),
     (re.compile(r"\b(?:percentage|percent|%)[ -]points?\b", re.I), "percentagepoints"),
+    (re.compile(r"\bMt\.?(?= [A-Z])"), "Mount"),
     (re.compile(r"\bbasis[ -]points?\b", re.I), "bps"),
     (re.compile(r"([$€£₿]\s?\d[\d.,]*)\s?(mm|m|b|t)\b", re.I), lambda f: f"{f[1]} {_SCALE[f[2].lower()]}"),
     (re.compile(r"\b(\d{1,2})m\b" + _CHART), r"\1 minute"),
@@ -123,7 +135,7 @@ def _decade(century: str, tens: int) -> str:
 
 # One look that spares most texts the steps.
 _MAY_CHANGE = re.compile(
-    rf"\bU\.?S|\d[ '\u00a0\u2009\u202f]\d{{3}}|\d\s?[mMbBtT]{{1,2}}\b|\d-\d\d-\d|\d0'?s\b|"
+    rf"\bU\.?S|\bMt\b|\d[ '\u00a0\u2009\u202f]\d{{3}}|\d\s?[mMbBtT]{{1,2}}\b|\d-\d\d-\d|\d0'?s\b|"
     rf"\bper[ -]cent|\bpoints?\b|\bquarter\b|"
     rf"\b(?:{'|'.join(_MONTHS)})\b|ties\b|\ban? (?:hundred|thousand|[mbt]r?illion|few)\b|\bonce\b",
     re.I,

@@ -42,9 +42,9 @@ class Rules:
     """
 
     languages: tuple[str, ...] | None = ("en",)
-    merge_cosine: float = 0.9
+    merge_cosine: float = 0.84
     merge_lexical: float = 0.8
-    review_cosine: float = 0.9
+    review_cosine: float = 0.84
     review_lexical: float = 0.7
     same_question: float = 0.9
     answer_words: float = 0.8

@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     context: typer.Context,
     labels: Annotated[
-        Path | None, typer.Option(help="A JSON Lines file of labelled pairs, in place of questions.")
+        list[Path] | None,
+        typer.Option(help="A JSON Lines file of labelled pairs, in place of questions; can be given again."),
     ] = None,
     precision: Annotated[float, typer.Option(min=0.5, max=0.999, help="The wanted precision of merges.")] = 0.9,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="How sure it must be.")] = 0.95,
@@ -51,8 +52,8 @@ def calibrate(
             told = f"calibration {row['id']} ({row['language']}, {row['method']}) is taken back\n'etl run' applies it"
             console.emit({"withdrew": row["id"]}, told)
         else:
-            if labels is not None:
-                made = calibrating.from_file(
+            if labels:
+                made = calibrating.from_files(
                     pipeline, labels, who=who, wanted=precision, confidence=confidence, language=language
                 )
             else:

@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etl.resolve.features import Features
+from etl.resolve.vetoes.address import addresses
 from etl.resolve.vetoes.antonym import antonyms
 from etl.resolve.vetoes.comparative import bounds, degrees
 from etl.resolve.vetoes.date import dates
 from etl.resolve.vetoes.evidence import Evidence
 from etl.resolve.vetoes.name import names, quotes, symbols
-from etl.resolve.vetoes.negation import negation
+from etl.resolve.vetoes.negation import denials, negation
 from etl.resolve.vetoes.number import numbers
 from etl.resolve.vetoes.order import assignment, moved, order
 from etl.resolve.vetoes.term import terms, tickers
 from etl.resolve.vetoes.unit import units
 
-__all__ = ["CONTRADICTIONS", "VETOES", "Evidence", "Veto", "first_veto", "moved"]
+__all__ = ["CONTRADICTIONS", "VETOES", "Evidence", "Veto", "denials", "first_veto", "moved"]
 
 Veto = Callable[[Features, Features], "Evidence | None"]
 VETOES: tuple[Veto, ...] = (
-    numbers, dates, units, bounds, negation, terms, tickers, names, symbols, quotes, antonyms, degrees, order,
+    numbers, dates, units, bounds, negation, terms, tickers, names, symbols, addresses, quotes, antonyms, degrees,
+    order,
 )  # fmt: skip
 # What can make two answers exclude each other, the plainest first.
 CONTRADICTIONS: tuple[Veto, ...] = (
@@ -33,12 +35,12 @@ CONTRADICTIONS: tuple[Veto, ...] = (
 )  # fmt: skip
 
 
-def first_veto(a: Features, b: Features) -> Evidence | None:
-    """The first veto that speaks, in the order of `VETOES`; None where the texts differ in nothing that counts."""
+def first_veto(a: Features, b: Features, excused: Callable[[Evidence], bool] = lambda _: False) -> Evidence | None:
+    """The first veto that speaks and is not excused, in the order of `VETOES`; None where there is none."""
     if a.text == b.text:
         return None
     for veto in VETOES:
         found = veto(a, b)
-        if found is not None:
+        if found is not None and not excused(found):
             return found
     return None

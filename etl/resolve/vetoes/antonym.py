@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 from etl.resolve.features import Features
 from etl.resolve.lexicon import lexicon
@@ -61,6 +62,15 @@ def antonyms(a: Features, b: Features) -> Evidence | None:
     return _prepositions(a, b)
 
 
+def turned_round(a: str, b: str) -> bool:
+    """Whether two words are opposites by how they are made.
+
+    >>> turned_round("staked", "unstaked"), turned_round("inflow", "outflow"), turned_round("model", "models")
+    (True, True, False)
+    """
+    return bool(_bare(a, frozenset({b})) or _bare(b, frozenset({a}))) or b in _opposites(a)
+
+
 def _prepositions(a: Features, b: Features) -> Evidence | None:
     for pair in _PREPOSITIONS:
         for one, other in (pair, pair[::-1]):
@@ -78,6 +88,7 @@ def _bare(word: str, words: frozenset[str]) -> str:
     return ""
 
 
+@lru_cache(maxsize=1 << 15)
 def _opposites(word: str) -> list[str]:
     found = []
     for one, other in _TURNED:

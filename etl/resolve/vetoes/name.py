@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl.resolve.features import Features
 from etl.resolve.plain import plain_letters
+from etl.resolve.vetoes.cut import cut_elsewhere
 from etl.resolve.vetoes.evidence import SPANS, Evidence, spans
 
 
@@ -13,21 +14,23 @@ def names(a: Features, b: Features) -> Evidence | None:
     >>> differ(names, "Who founded Binance in China?", "Who founded Binance in Malta?")
     name: china | malta
     >>> differ(names, "What is a Halving?", "What is a halving?")
+    >>> differ(names, "Who won the first Superbowl?", "Who won the first Super Bowl?")
     >>> differ(names, "It is Earths sister planet", "It is the sister planet of Earth")
     """
     if a.names == b.names:
         return None
-    more = tuple(sorted(n for n in a.names - b.names if not _written(n, b.words)))
-    less = tuple(sorted(n for n in b.names - a.names if not _written(n, a.words)))
+    more = tuple(sorted(n for n in a.names - b.names if not _written(n, a, b)))
+    less = tuple(sorted(n for n in b.names - a.names if not _written(n, b, a)))
     return Evidence("name", more[:SPANS], less[:SPANS]) if more or less else None
 
 
-def _written(name: str, words: frozenset[str]) -> bool:
-    """Whether a name stands among the words, an s at its end or accents more or less."""
+def _written(name: str, own: Features, other: Features) -> bool:
+    """Whether a name stands in the other text: an s at its end, accents or a space inside more or less."""
+    words = other.words
     if name in words or f"{name}s" in words or (name.endswith("s") and name[:-1] in words):
         return True
     plain = plain_letters(name)
-    return any(plain == plain_letters(word) for word in words if word[0] == name[0])
+    return any(plain == plain_letters(word) for word in words if word[0] == name[0]) or cut_elsewhere(name, own, other)
 
 
 def symbols(a: Features, b: Features) -> Evidence | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.resolve.features import Features
+from etl.resolve.vetoes.cut import cut_elsewhere
 from etl.resolve.vetoes.evidence import SPANS, Evidence, spans
 
 
@@ -27,14 +28,17 @@ def tickers(a: Features, b: Features) -> Evidence | None:
     ticker: xyz | xzy
     >>> differ(tickers, "What does DAO stand for?", "What is a Decentralized Autonomous Organization?")
     >>> differ(tickers, "Is COVID-19 a pandemic?", "Is Covid-19 a pandemic?")
+    >>> differ(tickers, "When did WWII end?", "When did WW II end?")
     """
     if a.tickers == b.tickers:
         return None
-    more = tuple(sorted(t for t in a.tickers - b.tickers if t not in b.words and not _spelled_out(t, b)))
-    less = tuple(sorted(t for t in b.tickers - a.tickers if t not in a.words and not _spelled_out(t, a)))
+    more = tuple(sorted(t for t in a.tickers - b.tickers if t not in b.words and not _spelled_out(t, a, b)))
+    less = tuple(sorted(t for t in b.tickers - a.tickers if t not in a.words and not _spelled_out(t, b, a)))
     return Evidence("ticker", more[:SPANS], less[:SPANS]) if more or less else None
 
 
-def _spelled_out(acronym: str, other: Features) -> bool:
+def _spelled_out(acronym: str, own: Features, other: Features) -> bool:
     initials = "".join(word[0] for word in other.lows)
-    return len(acronym) > 2 and acronym.removeprefix("$") in initials
+    if len(acronym) > 2 and acronym.removeprefix("$") in initials:
+        return True
+    return cut_elsewhere(acronym, own, other)
