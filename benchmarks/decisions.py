@@ -2,11 +2,12 @@
 
     python benchmarks/decisions.py --peers .venv-peers/bin/python [--ranking FOLDER]
 
-Reads tests/labelled_pairs.jsonl, encodes its texts with the packaged model, runs our path (assess, embed, link,
-resolve) over a store in memory, and decisions_peers.py with the peers' Python on the same vectors and texts. A pair
-counts as merged where the tool puts both rows into one group. `--ranking` names a folder with dup_pairs.jsonl
-(single texts, labelled 1 where they say the same): these serve for the AUC of our similarities only.
-Writes benchmarks/results/decisions-500.json.
+Reads tests/labelled_pairs.jsonl and tests/held_out_pairs.jsonl, one after the other, encodes their texts with the
+packaged model, runs our path (assess, embed, link, resolve) over a store in memory, and decisions_peers.py with the
+peers' Python on the same vectors and texts. A pair counts as merged where the tool puts both rows into one group.
+`--ranking` names a folder with dup_pairs.jsonl (single texts, labelled 1 where they say the same): these serve for the
+AUC of our similarities only.
+Writes benchmarks/results/decisions-500.json and decisions-held-out.json.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from quality.assess import assess
 
 HERE = Path(__file__).resolve().parent
 Row = dict[str, Any]
+SETS = {"labelled_pairs.jsonl": "decisions-500.json", "held_out_pairs.jsonl": "decisions-held-out.json"}
 
 
 class Remembering:
@@ -63,25 +65,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers" / "bin" / "python")
     parser.add_argument("--ranking", type=Path, help="a folder with dup_pairs.jsonl")
+    parser.add_argument("--engine", default="torch", help="openvino is faster on a CPU and gives the same cosines")
     parser.add_argument("--ranked", type=int, default=600, help="how many pairs of each of its sets")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in (HERE.parent / "tests" / "labelled_pairs.jsonl").open(encoding="utf-8")]
-    rows = [row for row in rows if row["label"] != "unsure"]
-    encoder = Remembering(open_encoder())
-    result = {"hardware": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"}
+    encoder = Remembering(open_encoder(engine=options.engine))
+    for file, name in SETS.items():
+        result = side_by_side(HERE.parent / "tests" / file, encoder, options.peers)
+        if options.ranking and file == "labelled_pairs.jsonl":
+            result["ranking"] = ranking(options.ranking / "dup_pairs.jsonl", encoder, options.ranked)
+        text = json.dumps(result, indent=1)
+        (HERE / "results" / name).write_text(text + "\n", encoding="utf-8")
+        sys.stdout.write(text + "\n")
+
+
+def side_by_side(path: Path, encoder: Remembering, python: Path) -> Row:
+    """What every tool makes of one labelled file."""
+    rows = [row for line in path.open(encoding="utf-8") if (row := json.loads(line))["label"] != "unsure"]
+    result: Row = {"hardware": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"}
     result |= {"pairs": len(rows), "duplicates": sum(row["label"] == "duplicate" for row in rows)}
     tools = {"ours": scored(rows, ours(rows, encoder)) | {"note": "defaults"}}
-    for name, found in peers(rows, encoder.made, options.peers).items():
+    for name, found in peers(rows, encoder.made, python).items():
         if name == "versions":
             result["versions"] = found
         else:
             tools[name] = scored(rows, set(found["merged"])) | {"note": found["note"]}
     result["tools"] = tools
-    if options.ranking:
-        result["ranking"] = ranking(options.ranking / "dup_pairs.jsonl", encoder, options.ranked)
-    text = json.dumps(result, indent=1)
-    (HERE / "results" / "decisions-500.json").write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+    return result
 
 
 def key_of(row: Row, side: str) -> str:
