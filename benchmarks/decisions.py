@@ -65,11 +65,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers" / "bin" / "python")
     parser.add_argument("--ranking", type=Path, help="a folder with dup_pairs.jsonl")
+    parser.add_argument("--only", choices=sorted(SETS), help="one of the two files")
     parser.add_argument("--engine", default="torch", help="openvino is faster on a CPU and gives the same cosines")
     parser.add_argument("--ranked", type=int, default=600, help="how many pairs of each of its sets")
     options = parser.parse_args()
     encoder = Remembering(open_encoder(engine=options.engine))
     for file, name in SETS.items():
+        if options.only not in (None, file):
+            continue
         result = side_by_side(HERE.parent / "tests" / file, encoder, options.peers)
         if options.ranking and file == "labelled_pairs.jsonl":
             result["ranking"] = ranking(options.ranking / "dup_pairs.jsonl", encoder, options.ranked)

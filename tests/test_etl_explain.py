@@ -10,7 +10,7 @@ import pytest
 from etl import Store, Tally, drain, overrides
 from etl.errors import NotFoundError
 from etl.explain import explain, links, render, render_links
-from etl.explain.words import said
+from etl.explain.words import said, told_same
 from etl.resolve import resolve
 
 Add = Callable[[Store, list[dict[str, Any]]], list[str]]
@@ -171,3 +171,17 @@ def test_links_name_the_decision_of_a_person_and_pairs_that_only_people_tied(sto
 def test_a_reason_in_words_has_its_article() -> None:
     assert said("review_antonym_veto").endswith("differs in an antonym")
     assert said("review_number_veto").endswith("differs in a number")
+
+
+def test_a_merge_names_what_was_taken_for_the_same(store: Store, add_pairs: Add) -> None:
+    ask = "Which two oscillators does the desk of this exchange watch every day?"
+    a, b = add_pairs(store, [{"question": ask, "answer": "RSI and MACD"}, {"question": ask, "answer": "MACD and RSI"}])
+    with store.unit("link", "test") as unit:
+        row = (*sorted((a, b)), "cosine", 1.0, 0.97, 1.0, 1.0, False, "r")
+        unit.insert("links", pl.DataFrame([row], schema=LINKS, orient="row"))
+        for key, grade in ((a, "A"), (b, "B")):
+            unit.execute("INSERT INTO grades VALUES (?, 0.9, ?, 0.5, 'en', 1.0, 'r')", [key, grade])
+    drain(resolve(store, meter=Tally()))
+    assert "taken for the same: order of a list" in render(explain(store, b))
+    assert "taken for the same: order of a list" in render_links(links(store, b))
+    assert told_same(None) == ""
