@@ -50,13 +50,13 @@ class Check:
 
 
 def doctor(workspace: Workspace) -> list[Check]:
-    """Everything that can be checked. The store is opened as a writer does, so that the live state is seen."""
+    """Everything that can be checked, of the live state and not of a snapshot."""
     found = [_settings(workspace), *environment(workspace.root)]
     file = workspace.root / "motherlode.duckdb"
     if not file.exists() and not (workspace.root / f"{file.name}.mark").exists():
         return [*found, Check("store", True, f"none at {file} yet; 'etl run' makes one")]
     try:
-        with workspace.store(write=True) as store:
+        with workspace.live() as store:
             found += store_checks(store)
     except MotherlodeError as error:
         found.append(Check("store", False, str(error)))

@@ -215,7 +215,7 @@ def open_queue(workspace: Workspace, *, kinds: Collection[str] = ("review",), li
     """The queue as it stands now."""
     from etl.review import queue
 
-    with existing(workspace) as store:
+    with existing(workspace, look=True) as store:
         return queue(store, kinds=kinds, rules=_rules(workspace, store), limit=limit)
 
 
@@ -240,11 +240,12 @@ def told(session: Session) -> tuple[dict[str, Any], str]:
     return data, f"{count}, {session.left:,} left" + ("; 'etl run' brings decisions up to date" if made else "")
 
 
-def existing(workspace: Workspace) -> Store:
-    """The store of a workspace, open for writing; raises `NotFoundError` rather than making one."""
+def existing(workspace: Workspace, *, look: bool = False) -> Store:
+    """The store of a workspace, open for writing, or to `look` at what is there now; raises `NotFoundError` rather than
+    making one."""
     if not (workspace.root / FILE).exists():
         raise NotFoundError(f"no store at {workspace.root / FILE}: 'etl run' makes one")
-    return workspace.store(write=True)
+    return workspace.live() if look else workspace.store(write=True)
 
 
 def _rules(workspace: Workspace, store: Store) -> Rules:

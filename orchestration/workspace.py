@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +70,18 @@ class Workspace:
             now=now,
             memory_limit=limits.memory_limit,
             threads=limits.threads,
+        )
+
+    def live(self) -> Store:
+        """The store as it is now, for looking at it: opened as a writer does, so that an older one is brought up to
+        date first; without a lock and without that in a folder that may not be written to."""
+        from etl.store import Store
+
+        if os.access(self.root, os.W_OK):
+            return self.store(write=True)
+        limits = self.settings.store
+        return Store.open(
+            self.root, live=True, wait_s=limits.wait_s, memory_limit=limits.memory_limit, threads=limits.threads
         )
 
 

@@ -99,6 +99,25 @@ def test_questions_of_several_languages_are_told_from_answers(question: str, ans
     assert (found.mapping.fields["question"], found.mapping.fields["answer"]) == ("f2x", "f1x")
 
 
+def test_html_that_repeats_the_answer_and_names_of_programs_are_no_rivals() -> None:
+    rows = [
+        {"f1": f"Thing {i} is of wood, with {i} parts.", "f2": f"<p>Thing {i} is of wood, with {i} parts.</p>",
+         "f3": f"What is thing {i}?", "f4": f"make_thing_{'ab'[i % 2] * (i + 1)}"}
+        for i in range(20)
+    ]  # fmt: skip
+    found = recognise(Outline.of(rows))
+    assert isinstance(found, Match), found
+    assert (found.mapping.fields["question"], found.mapping.fields["answer"]) == ("f3", "f1")
+
+
+@pytest.mark.parametrize("answers", [["a {}", "b {}"], [{"text": "a {}"}], {"text": ["a {}"], "start": [3]}])
+def test_lists_of_texts_are_proposed_and_never_taken_for_answers_unasked(answers: Any) -> None:
+    rows = [{"x": f"What is {i}?", "y": json.loads(json.dumps(answers).replace("{}", str(i)))} for i in range(20)]
+    found = recognise(Outline.of(rows))
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.proposal) == ("unmapped", {"question": "x", "answer": "y"})
+
+
 def test_columns_that_all_ask_are_never_taken_for_pairs() -> None:
     rows = [{"col_a": f"What is {i}?", "col_b": f"What would {i} be?"} for i in range(20)]
     assert isinstance(recognise(Outline.of(rows)), Refusal)
@@ -130,7 +149,7 @@ def test_a_similarity_tells_which_of_two_columns_answers() -> None:
 
 
 def test_neutral_names_on_real_deliveries_are_mapped_right_or_left_to_a_person(real_deliveries: Path) -> None:
-    """Names are replaced by col_a, col_b ... in any order. Measured: 23 files, 0 wrong, 4 right, 10 right proposals."""
+    """Names become col_a, col_b ... in any order. Measured on 32 files: 0 wrong, 7 right, 20 right proposals."""
     results: Counter[str] = Counter()
     for path in sorted(real_deliveries.rglob("*")):
         if path.suffix not in (".csv", ".tsv", ".json", ".jsonl", ".parquet") or path.stat().st_size > 5_000_000:
@@ -141,8 +160,9 @@ def test_neutral_names_on_real_deliveries_are_mapped_right_or_left_to_a_person(r
             results[_neutral(known.decided, known.answer.mapping.fields)] += 1
     assert results.total() >= 10
     assert results["wrong"] == 0
-    assert results["right"] >= 3
-    assert results["proposed right"] >= results["proposed otherwise"]
+    print(dict(results))
+    assert results["right"] >= 7
+    assert results["proposed right"] >= 18
 
 
 def _neutral(outline: Outline, mapping: dict[str, str]) -> str:

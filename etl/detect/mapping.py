@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +14,7 @@ from etl.detect.outline import Column, Outline
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[float]]  # of the texts of each place, -1 to 1
 _COMPARED = 40  # records
 _LIFT = 0.15
+_WORDS = re.compile(r"\w+")
 _ASKING = 0.95  # words that ask say a little less than question marks
 
 
@@ -69,8 +71,9 @@ def by_content(outline: Outline, named: Mapping, *, similarity: Similarity | Non
     """Let the content confirm weak names, or find question and answer among the text columns where names are silent.
 
     Which column ends in question marks, begins with words that ask, is shorter and more various is the question. Sure
-    only if there are just two text columns besides what names explain and what only sorts the records (short texts
-    that repeat). `similarity`, where a model is at hand, tells which of several columns belongs to the question.
+    only if there are just two text columns besides what names explain, what only sorts the records (short texts that
+    repeat), what repeats another column in HTML, and identifiers. Lists of texts are proposed and never sure: options
+    look like answers. `similarity`, where a model is at hand, tells which of several columns belongs to the question.
     """
     taken = {theirs for ours, theirs in named.fields.items() if ours not in ("question", "answer")}
     texts = [column for column in outline.text_columns if column.name not in taken and not column.is_id]
@@ -79,13 +82,13 @@ def by_content(outline: Outline, named: Mapping, *, similarity: Similarity | Non
     question = _by_name_or(named, "question", outline) or max(
         texts, key=lambda column: (column.questions, column.asking, -column.length)
     )
-    rest = [column for column in texts if column.name != question.name and not _sorts(column)]
+    rest = _may_answer(question, texts)
     answer, lifts = _by_name_or(named, "answer", outline), {}
     if answer is None and similarity is not None and len(rest) > 1:
         lifts = {column.name: _lift(question, column, similarity) for column in rest}
     answer = answer or max(rest, key=lambda column: (lifts.get(column.name, 0.0), column.length), default=None)
     if answer is None:
-        return named
+        return _with_lists(outline, named, question, taken)
     told_apart = _told_apart(lifts)
     confidence = _content_confidence(question, answer, rivals=0 if told_apart else len(rest) - 1)
     evidence = [_say("question", question), _say("answer", answer)]
@@ -99,6 +102,47 @@ def by_content(outline: Outline, named: Mapping, *, similarity: Similarity | Non
     return Mapping(fields, confidence, tuple(evidence), named.also) if confidence > named.confidence else named
 
 
+def _may_answer(question: Column, texts: Sequence[Column]) -> list[Column]:
+    """The text columns besides the question, less those that sort, name, or repeat another one as HTML."""
+    rest = [column for column in texts if column.name != question.name and not _sorts(column) and not column.is_name]
+    plain = [column for column in rest if not column.is_markup]
+    return [column for column in rest if column in plain or not any(_repeats(column, other) for other in plain)]
+
+
+def _repeats(markup: Column, plain: Column) -> bool:
+    """The words of the plain text stand in the HTML, in most of the first records."""
+    if len(markup.values) != len(plain.values):
+        return False
+    both = [pair for pair in zip(markup.values, plain.values, strict=True) if all(isinstance(one, str) for one in pair)]
+    same = [_holds_words(html, text) for html, text in both[:_COMPARED] if html.strip() and text.strip()]
+    return bool(same) and sum(same) >= 0.8 * len(same)
+
+
+def _holds_words(html: str, text: str) -> bool:
+    words = set(_WORDS.findall(text)[:_COMPARED])
+    return len(words & set(_WORDS.findall(html))) >= 0.8 * len(words)
+
+
+def _with_lists(outline: Outline, named: Mapping, question: Column, taken: set[str]) -> Mapping:
+    """No column of texts is left: propose one of lists of texts, as questions with several answers have."""
+    lists = [
+        column
+        for name, column in outline.columns.items()
+        if name not in taken and "." not in name and len(column.lists) >= 0.8 * max(len(column.values), 1) > 0
+    ]
+    answer = max(lists, key=lambda column: len(set(column.lists)), default=None)
+    marks = max(question.questions, _ASKING * question.asking)
+    confidence = round(min(0.75, 0.8 * marks), 4)
+    if answer is None or confidence <= named.confidence:
+        return named
+    said = (
+        f"answer = {answer.name!r} by content: lists of texts, {len(set(answer.lists))} of {len(answer.lists)} differ"
+    )
+    fields = named.fields | {"question": question.name, "answer": answer.name}
+    evidence = (_say("question", question), said, "options of a choice look the same")
+    return Mapping(fields, confidence, evidence, named.also)
+
+
 def _say(ours: str, column: Column) -> str:
     figures = f"{column.questions:.0%} end in a question mark, {column.asking:.0%} ask"
     return f"{ours} = {column.name!r} by content: {figures}, mean length {column.length:.0f}"
@@ -106,7 +150,8 @@ def _say(ours: str, column: Column) -> str:
 
 def _sorts(column: Column) -> bool:
     """Short texts that repeat: a topic, a level, a language. They say something about a record and answer nothing."""
-    return len(column.texts) >= 10 and column.variety < 0.3 and column.length < 40
+    few = 0.3 if column.length < 40 else 0.1
+    return len(column.texts) >= 10 and column.variety < few and column.length < 80
 
 
 def _lift(question: Column, column: Column, similarity: Similarity) -> float:

@@ -14,6 +14,9 @@ from etl.detect.asking import begins_asking, ends_asking
 from etl.detect.names import ENVELOPES, plain
 
 _ID = re.compile(r"[\w.:/#@+-]*\d[\w.:/#@+-]*|[a-z]+://\S+", re.ASCII)
+_TAG = re.compile(r"</?(?:p|br|div|span|ul|ol|li|a|b|i|strong|em|h[1-6]|table|td)\b[^>]{0,500}>", re.IGNORECASE)
+_NAME = re.compile(r"\w+(?:[_-]\w+)+")
+_TEXT_MEMBERS = ("text", "answer", "value", "content")
 SAMPLE = 2000  # records
 
 
@@ -49,6 +52,22 @@ class Column:
     def is_id(self) -> bool:
         """Mostly single words with a digit in them, or addresses: they name things and say nothing."""
         return sum(_ID.fullmatch(text.strip()) is not None for text in self.texts) >= 0.8 * max(len(self.texts), 1)
+
+    @cached_property
+    def lists(self) -> list[str]:
+        """The first text of each value that is a list of texts, or of objects with a text: several answers, options."""
+        firsts = [_first_text(value) for value in self.values]
+        return [text for text in firsts if text]
+
+    @cached_property
+    def is_markup(self) -> bool:
+        """Texts in HTML, a good part of them at least."""
+        return sum(_TAG.search(text) is not None for text in self.texts) >= 0.1 * max(len(self.texts), 1)
+
+    @cached_property
+    def is_name(self) -> bool:
+        """Mostly single words put together with an underscore or a hyphen, as programs name things."""
+        return sum(_NAME.fullmatch(text.strip()) is not None for text in self.texts) >= 0.8 * max(len(self.texts), 1)
 
     @property
     def holds_objects(self) -> bool:
@@ -114,6 +133,17 @@ class Outline:
     def text_columns(self) -> list[Column]:
         """The columns at the top of the records that hold mostly texts."""
         return [column for name, column in self.columns.items() if "." not in name and column.is_text]
+
+
+def _first_text(value: Any) -> str | None:
+    """Of a list of texts or objects, or of an object that holds texts; None for anything else."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in _TEXT_MEMBERS if name in value), None)
+        return value.strip() if isinstance(value, str) else _first_text(value) if isinstance(value, list) else None
+    if not isinstance(value, list) or not value:
+        return None
+    first = value[0]
+    return first.strip() if isinstance(first, str) else _first_text(first) if isinstance(first, dict) else None
 
 
 def _numeric(value: Any) -> bool:

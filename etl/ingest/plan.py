@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from etl.ingest.batch import Delivered
 
 # Raise whenever detection, a shape, a reader, a repair, a key or an election would give different rows.
-VERSION = 8
+VERSION = 9
 ATTEMPTS = 3
 DIED = "reader_died"
 PARKED = "parked_after_three_attempts"

@@ -7,6 +7,7 @@ units do not pay for opening the file each time and a long encode between two un
 from __future__ import annotations
 
 import atexit
+import errno
 import threading
 import time
 import weakref
@@ -120,6 +121,7 @@ class Store:
         path: Path | str,
         *,
         write: bool = False,
+        live: bool = False,
         wait_s: float = 30.0,
         now: Callable[[], datetime] = utc_now,
         memory_limit: str = MEMORY_LIMIT,
@@ -127,8 +129,9 @@ class Store:
     ) -> Self:
         """Open a store: `path` is its file, the workspace folder that holds it, or ':memory:'.
 
-        Reading takes the newest snapshot (`store.snapshot` names it); where none was made yet, each query looks at the
-        live file under the lock and lets go again. Raises `NotFoundError` where there is nothing to read.
+        Reading takes the newest snapshot (`store.snapshot` names it); where none was made yet, or with `live`, each
+        query looks at the live file under the lock and lets go again; without a lock where nobody could write one, in a
+        folder that is read-only. Raises `NotFoundError` where there is nothing to read.
         """
         if str(path) == ":memory:":
             store = cls(None, write=True, wait_s=wait_s, now=now, memory_limit=memory_limit, threads=threads)
@@ -143,7 +146,7 @@ class Store:
             with store._connected():
                 pass
             return store
-        store.snapshot = next(iter(snapshot.listed(store.snapshots)), None)
+        store.snapshot = None if live else next(iter(snapshot.listed(store.snapshots)), None)
         if store.snapshot is not None:
             store._con = connect(store.snapshot.path, read_only=True, **store._limits)  # type: ignore[arg-type]  # ints and strs by name
         elif not file.exists():
@@ -287,7 +290,7 @@ class Store:
             return connect(self.snapshot.path, read_only=True, **self._limits)  # type: ignore[arg-type]  # ints and strs by name
         if self._lock is None:
             raise StoreError("this store in memory was closed")
-        self._lock.acquire(wait_s=self._wait_s)
+        self._acquire(self._lock)
         try:
             mark = ledger.read_mark(self.mark)
             if not self.path.exists():
@@ -307,6 +310,13 @@ class Store:
                 raise _translated(error, self.path) from error
             raise
         return con
+
+    def _acquire(self, lock: WriterLock) -> None:
+        try:
+            lock.acquire(wait_s=self._wait_s)
+        except OSError as error:
+            if self.write or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
 
     def _create(self, mark: ledger.Mark) -> None:
         if mark.seq:

@@ -111,12 +111,12 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"etl: {error}", err=True)
         return MENDABLE
     except OSError as error:
-        if error.errno != errno.ENOSPC and not isinstance(
+        if error.errno not in (errno.ENOSPC, errno.EROFS) and not isinstance(
             error, FileNotFoundError | PermissionError | IsADirectoryError
         ):
             raise
-        full = "the disk is full: " if error.errno == errno.ENOSPC else ""
-        typer.echo(f"etl: {full}{error}. Mend that, then run the same command again", err=True)
+        why = {errno.ENOSPC: "the disk is full: ", errno.EROFS: "this cannot be written to: "}.get(error.errno or 0, "")
+        typer.echo(f"etl: {why}{error}. Mend that, then run the same command again", err=True)
         return MENDABLE
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()

@@ -40,7 +40,7 @@ def calibrate(
 
     console = state(context)
     calibrating.check_method(method)
-    with reviewing.existing(console.workspace) as store, calibrating.published(store):
+    with reviewing.existing(console.workspace, look=show) as store, calibrating.published(store):
         pipeline = calibrating.pipeline_of(console.workspace, store, model=model)
         if show:
             rows = calibrating.shown(console.workspace, store, pipeline)
