@@ -10,7 +10,8 @@ numbers a thread takes 1.1 ns a pair, FAISS's range search 3.4 ns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from embeddings.ahead import ahead
 
+Found = TypeVar("Found")
 Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 MARGIN = 1e-4  # searches reach this far below the threshold: rounding to 4 decimals may lift a pair over it
@@ -125,26 +127,44 @@ def _near(
     short: NDArray[np.float32], columns: NDArray[np.float32], start: int, first: int, *, fresh: int, threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs i < j whose short product reaches the threshold: rows from `start`, columns from `first`."""
-    some = short[start : min(start + ROWS, fresh)]
+    i, j, _ = reaching(
+        short[:fresh], columns, start, first, least=threshold - MARGIN, left=max(first, start - start % COLUMNS)
+    )
+    keep = j > i
+    return i[keep], j[keep]
+
+
+def reaching(
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+    start: int,
+    first: int,
+    *,
+    least: float,
+    left: int | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """(i, j, product) at or above `least`: ROWS rows from `start`, SPAN columns from `first` (those from `left` on)."""
+    some = rows[start : start + ROWS]
     last = min(first + SPAN, columns.shape[1])
     products = np.empty((len(some), COLUMNS), dtype=np.float32)
-    found_i, found_j = [], []
-    for left in range(max(first, start - start % COLUMNS), last, COLUMNS):
-        tile = columns[:, left : min(left + COLUMNS, last)]
-        product = (
-            products[:, : tile.shape[1]]
-            if tile.shape[1] == COLUMNS
-            else np.empty((len(some), tile.shape[1]), np.float32)
-        )
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for place in range(first if left is None else left, last, COLUMNS):
+        tile = columns[:, place : min(place + COLUMNS, last)]
+        width = tile.shape[1]
+        product = products if width == COLUMNS else np.empty((len(some), width), np.float32)
         np.matmul(some, tile, out=product)
-        i, j = np.divmod(np.flatnonzero(product >= np.float32(threshold - MARGIN)), tile.shape[1])
-        i, j = i + start, j + left
-        keep = j > i
-        found_i.append(i[keep])
-        found_j.append(j[keep])
-    if not found_i:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return np.concatenate(found_i), np.concatenate(found_j)
+        hits = np.flatnonzero(product >= np.float32(least))
+        i, j = np.divmod(hits, width)
+        found.append((i + start, j + place, product.ravel()[hits]))
+    i, j, reached = (np.concatenate(part) for part in zip(*found, strict=True))
+    return i, j, reached
+
+
+def by_tiles(work: Callable[[tuple[int, int]], Found], rows: int, columns: int) -> Iterator[Found]:
+    """What `work` makes of each (row, column) where a task of `reaching` begins, one thread a core."""
+    tasks = ((i, j) for i in range(0, rows, ROWS) for j in range(0, columns, SPAN))
+    with threadpool_limits(1, user_api="blas"):
+        yield from ahead(work, tasks)
 
 
 def _confirmed(rows: NDArray[np.float32], i: NDArray[np.int64], j: NDArray[np.int64], threshold: float) -> Matches:

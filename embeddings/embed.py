@@ -47,11 +47,9 @@ INSERT_MISSING = """
     WHERE NOT EXISTS (FROM vectors v WHERE v.recipe = n.recipe AND v.text_key = n.text_key)
 """
 
-LOADED = 100_000  # vectors read at once
-PART_OF = """
-    SELECT vector FROM vectors SEMI JOIN wanted USING (text_key)
-    WHERE recipe = ? AND text_key BETWEEN ? AND ? ORDER BY text_key
-"""
+LOADED = 100_000  # rows of the table looked at in one go
+PART = "SELECT text_key, vector FROM vectors WHERE recipe = ? AND rowid BETWEEN ? AND ?"
+SOME = PART.replace("WHERE", "SEMI JOIN wanted USING (text_key) WHERE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +203,25 @@ def load(
     if text_keys is not None:
         only = "SEMI JOIN wanted USING (text_key)"
         frames = {"wanted": pl.DataFrame({"text_key": pl.Series(text_keys, dtype=pl.String)})}
-    keys = store.query(
-        f"SELECT text_key FROM vectors v {only} WHERE recipe = ? ORDER BY text_key", [recipe_digest], **frames
-    )["text_key"]
-    # in parts, and straight to their places: two million vectors as rows of lists would be in memory three times
-    matrix: NDArray[np.float32] | None = None
-    for first in range(0, len(keys), LOADED):
-        some = keys.slice(first, LOADED)
-        numbers = store.query(PART_OF, [recipe_digest, some[0], some[-1]], wanted=some.to_frame())["vector"].explode()
-        if matrix is None:
-            matrix = np.empty((len(keys), len(numbers) // len(some)), dtype=np.float32)
-        matrix[first : first + len(some)] = numbers.to_numpy().reshape(len(some), -1)
-    return keys, np.zeros((0, 0), dtype=np.float32) if matrix is None else matrix
+    found = store.query(
+        f"SELECT text_key, rowid // {LOADED} AS part FROM vectors v {only} WHERE recipe = ? ORDER BY text_key",
+        [recipe_digest],
+        **frames,
+    )
+    # part by part as they lie in the file, and only parts that hold some: two million vectors as rows of lists would be
+    # in memory three times, and those of a new batch lie together at the end
+    keys, matrix = found["text_key"], np.zeros((0, 0), dtype=np.float32)
+    for part, size in found["part"].value_counts().sort("part").iter_rows():
+        where = [recipe_digest, part * LOADED, part * LOADED + LOADED - 1]
+        few = size < LOADED // 2
+        rows = store.query(SOME, where, wanted=keys.to_frame()) if few else store.query(PART, where)
+        places = keys.search_sorted(rows["text_key"]).clip(0, len(keys) - 1)
+        there = keys.gather(places) == rows["text_key"]
+        numbers = rows["vector"].filter(there).explode().to_numpy().reshape(size, -1)
+        if not matrix.size:
+            matrix = np.empty((len(keys), numbers.shape[1]), dtype=np.float32)
+        matrix[places.filter(there).to_numpy()] = numbers
+    return keys, matrix
 
 
 def _pending_keys(store: Store, encoder: Encoder) -> pl.DataFrame:

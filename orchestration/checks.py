@@ -60,7 +60,7 @@ def doctor(workspace: Workspace) -> list[Check]:
             found += store_checks(store)
     except MotherlodeError as error:
         found.append(Check("store", False, str(error)))
-    return [*found, *_snapshot(workspace), *_release(workspace)]
+    return [*found, *_snapshot(workspace), *_release(workspace), _caches(workspace)]
 
 
 def store_checks(store: Store) -> list[Check]:
@@ -159,6 +159,16 @@ def _release(workspace: Workspace) -> list[Check]:
     version = json.loads(latest.read_text(encoding="utf-8"))["version"]
     problems = verify(workspace.exports / version)
     return [Check("release", not problems, "; ".join(problems) or f"{version}: every file matches its checksum")]
+
+
+def _caches(workspace: Workspace) -> Check:
+    """What is kept for the next batch; a damaged file is no fault of the store, and made anew when it is needed."""
+    from embeddings.link import shelf
+
+    files, size = shelf.used(workspace.link_cache)
+    harmed = shelf.damaged(workspace.link_cache)
+    finding = f"{files} files, {size / 2**20:,.1f} MiB" if files else "none yet"
+    return Check("caches", True, f"{finding}; damaged, to be made anew: {', '.join(harmed)}" if harmed else finding)
 
 
 def _tried(name: str, look: Callable[[], str]) -> Check:

@@ -26,6 +26,7 @@ EXCLUDED = """\
 motherlode.duckdb*
 .motherlode.duckdb*
 control.db*
+cache/
 snapshots/
 inbox/
 outbox/

@@ -18,7 +18,7 @@ import msgspec
 
 from etl.errors import SettingsError
 from etl.progress import Meter, Pending, Progress, Tally
-from orchestration.workspace import FOLDERS, Workspace
+from orchestration.workspace import CACHE, FOLDERS, Workspace
 
 if TYPE_CHECKING:
     from embeddings.encoder import Encoder
@@ -184,7 +184,7 @@ class Pipeline:
         from etl import ingest
 
         read, root = self.workspace.settings.read, self.workspace.root
-        ours = [root / name for name in (*FOLDERS, "etl.toml") if name != "inbox"]
+        ours = [root / name for name in (*FOLDERS, CACHE, "etl.toml") if name != "inbox"]
         options: dict[str, Any] = {"root": root, "aliases": self.aliases, "mappings": read.mappings, "skip": ours}
         options["choose"] = self.chosen and self.chosen.choose
         options["salvage"] = self.salvage
@@ -230,10 +230,11 @@ class Pipeline:
         from embeddings import link
 
         floors = msgspec.structs.asdict(self.workspace.settings.link)
+        cache = self.workspace.link_cache
         return Stage(
             "link",
             lambda: link.pending(self.store, encoder_recipe=self.vectors_recipe, **floors),
-            lambda: link.link(self.store, meter=self.meter, encoder_recipe=self.vectors_recipe, **floors),
+            lambda: link.link(self.store, meter=self.meter, encoder_recipe=self.vectors_recipe, cache=cache, **floors),
         )
 
     def _resolve(self) -> Stage:

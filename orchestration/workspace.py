@@ -16,6 +16,7 @@ from orchestration.settings import Settings, commented, load
 if TYPE_CHECKING:
     from etl.store import Store
 
+CACHE = "cache"
 FOLDERS = ("inbox", "outbox", "exports", "snapshots", "reports")
 # what is rebuilt, large or only of this machine; manifests, reports, handoffs and the queue are for committing
 IGNORED = """\
@@ -23,6 +24,7 @@ IGNORED = """\
 /motherlode.duckdb*
 /.motherlode.duckdb*
 /control.db*
+/cache/
 /snapshots/
 /session_logs/
 /.sessions/
@@ -53,6 +55,11 @@ class Workspace:
     @property
     def exports(self) -> Path:
         return self.root / "exports"
+
+    @property
+    def link_cache(self) -> Path:
+        """What `etl link` keeps for the next batch; it may be deleted at any time."""
+        return self.root / CACHE / "link"
 
     @property
     def reports(self) -> Path:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from embeddings import chunks
-from embeddings.link.prepare import prepared
+from embeddings.link.prepare import KNOWN, MANY, fresh_pairs, old_pairs, prepared, remember, with_vectors
 from embeddings.link.rows import MOST_ALIKE, MOST_OTHER, Floors, link_rows
 from embeddings.link.upkeep import outdated, refresh_groups, sweep, unsettled
 from etl.errors import SettingsError
@@ -38,16 +39,16 @@ HAS_VECTOR = """EXISTS (
     AND (NOT v.truncated OR EXISTS (FROM chunks c WHERE c.recipe = $chunks AND c.text_key = v.text_key))
 )"""
 WAITING = f"""
+    WITH waiting AS MATERIALIZED (
+        SELECT p.question, p.answer FROM pairs p
+        WHERE p.occurrences > 0
+          AND NOT EXISTS (FROM searches s WHERE s.key = p.key AND s.method = $method AND s.recipe = $recipe)
+    )
     SELECT count(*) AS pairs,
            count(*) FILTER (WHERE $encoder <> ''
                AND NOT ({HAS_VECTOR.format(text="p.question")} AND {HAS_VECTOR.format(text="p.answer")})) AS unready
-    FROM pairs p
-    WHERE p.occurrences > 0
-      AND NOT EXISTS (FROM searches s WHERE s.key = p.key AND s.method = $method AND s.recipe = $recipe)
+    FROM waiting p
 """
-
-
-SEARCHED = "SELECT count(*) FROM searches WHERE method = ? AND recipe = ?"
 
 
 class _Overtaken(Exception):  # noqa: N818  # a signal between two functions, never seen outside
@@ -115,10 +116,12 @@ def link(
     floor_lexical: float = 0.50,
     unit_pairs: int = UNIT_PAIRS,
     method: Choice = "both",
+    cache: Path | None = None,
 ) -> Iterator[Progress]:
     """Search for every pair that was not searched yet, `unit_pairs` at a time; `encoder_recipe` None: by words only.
 
-    Pairs whose vectors are missing stay pending for the cosine search.
+    Pairs whose vectors are missing stay pending for the cosine search. `cache`: a folder for what a small batch would
+    otherwise work out again about all pairs before it (see `embeddings.link.nearby`); it changes no link.
     Spends "pairs". Counts a unit: `searched`, `links` (new ones before the last trim), `unreadable` (left out of the
     cosine search for their script); of the upkeep units `outdated`, `trimmed`, `boilerplate`, `crowded`.
     """
@@ -128,10 +131,12 @@ def link(
         swept = sweep(store, one, made)
         if swept is not None:
             yield swept
-    total = pending(store, encoder_recipe=encoder_recipe, method=method, **floors).amount
+    live = store.value("SELECT count(*) FROM pairs WHERE occurrences > 0")
+    total = sum(live - store.value(KNOWN, [one, made.digest]) for one, made in recipes.items())
     done = 0
     for one, made in recipes.items():
-        search = _Search(store, one, made, _floors(one, **floors), encoder_recipe, meter=meter, unit_pairs=unit_pairs)
+        search = _Search(store, one, made, _floors(one, **floors), encoder_recipe, meter=meter, unit_pairs=unit_pairs,
+                         cache=cache)  # fmt: skip
         for unit, counts in search.units():
             done += counts["searched"]
             yield Progress(JOB, unit, done, max(done, total), counts)
@@ -153,9 +158,10 @@ class _Search:
         *,
         meter: Meter,
         unit_pairs: int,
+        cache: Path | None,
     ) -> None:
         self.store, self.method, self.made, self.floors = store, method, made, floors
-        self.encoder_recipe, self.meter, self.unit_pairs = encoder_recipe, meter, unit_pairs
+        self.encoder_recipe, self.meter, self.unit_pairs, self.cache = encoder_recipe, meter, unit_pairs, cache
 
     def units(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Commit unit after unit; starts again with a new look where another process got in between."""
@@ -167,27 +173,29 @@ class _Search:
                 continue
 
     def _units(self) -> Iterator[tuple[str, dict[str, int]]]:
-        ready = prepared(self.store, self.method, self.made.digest, self.encoder_recipe)
-        known = self.store.value(SEARCHED, [self.method, self.made.digest])
-        fresh = ready.fresh
+        source = (self.store, self.method, self.made.digest, self.encoder_recipe)
+        known = self.store.value(KNOWN, [self.method, self.made.digest])
+        fresh = fresh_pairs(*source)
         for number, start in enumerate(range(0, fresh.height, self.unit_pairs), start=1):
             part = fresh.slice(start, self.unit_pairs)
             self.meter.spend("pairs", part.height)
-            later = fresh.slice(start + self.unit_pairs)["key"].implode()
-            now = ready.pairs.filter(~pl.col("key").is_in(later)).with_columns(
-                fresh=pl.col("key").is_in(part["key"].implode())
-            )
-            rows = link_rows(now, ready.finder(now), self.floors)
+            old = old_pairs(*source, part=part, threshold=self.floors.question, cache=self.cache)
+            if self.method == "cosine":
+                old = with_vectors(self.store, old, self.encoder_recipe or "")
+            ready = prepared(self.store, self.method, self.encoder_recipe, pl.concat([part, old]).sort("key"))
+            rows = link_rows(ready.pairs, ready.finder, self.floors)
             name = f"{self.method} {number}: {part['key'][0]}"
             with self.store.unit(JOB, name, recipe=self.made) as unit:
-                self._write(unit, rows, part, known)
-                unit.counts["unreadable"] = part.join(ready.unreadable, on="key", how="semi").height
+                self._write(unit, rows, part.select("key"), known)
+                unit.counts["unreadable"] = ready.unreadable.height
                 counts = dict(unit.counts)
             known += part.height
             yield name, counts
+        if self.cache is not None and MANY * fresh.height > known:
+            remember(*source, cache=self.cache)
 
     def _write(self, unit: Unit, rows: pl.DataFrame, part: pl.DataFrame, known: int) -> None:
-        if unit.query(SEARCHED, [self.method, self.made.digest]).item() != known:
+        if unit.query(KNOWN, [self.method, self.made.digest]).item() != known:
             raise _Overtaken
         stamp = {"method": pl.lit(self.method), "recipe": pl.lit(self.made.digest)}
         unit.insert("searches", part.with_columns(**stamp))

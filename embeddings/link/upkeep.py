@@ -62,7 +62,10 @@ CROWDED = f"""
     ORDER BY key
 """
 BOILERPLATE = f"""
-    SELECT 'boilerplate' AS kind, answer_key AS group_id, key FROM pairs
+    WITH often AS (
+        SELECT answer_key FROM pairs WHERE occurrences > 0 GROUP BY ALL HAVING count(*) >= {BOILERPLATE_QUESTIONS}
+    )
+    SELECT 'boilerplate' AS kind, answer_key AS group_id, key FROM pairs SEMI JOIN often USING (answer_key)
     WHERE occurrences > 0
     QUALIFY count(DISTINCT question_key) OVER (PARTITION BY answer_key) >= {BOILERPLATE_QUESTIONS}
     ORDER BY group_id, key
