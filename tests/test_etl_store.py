@@ -269,6 +269,28 @@ def test_small_and_large_frames_match_columns_by_name_alike(store: Store, count:
         unit.insert("groups", rows.with_columns(colour=pl.lit("red")))
 
 
+def test_a_large_frame_whose_columns_hold_one_value_each_arrives_whole(store: Store) -> None:
+    count = 130_000
+    same = {"flag": 'it\'s "so"', "scope": "pair", "evidence": None, "recipe": "r"}
+    rows = pl.DataFrame({"key": "k", **same}).select(pl.all().repeat_by(count).explode())
+    lists = {"sources": [[]], "licences": [["x"]], "phrasings": [[]], "alternatives": [[]]}
+    pairs = pl.DataFrame({"key": "k", "question": "q", "answer": "a", "question_key": "q", "answer_key": "a", **lists})
+    whole = pairs.with_columns(
+        *(pl.lit(None, dtype=pl.String).alias(name) for name in ("context", "context_key", "indicator", "metadata")),
+        category=pl.lit("c"),
+        occurrences=pl.lit(1, dtype=pl.Int32),
+        first_seq=pl.lit(2**40, dtype=pl.Int64),
+    )
+    with store.unit("test", "same") as unit:
+        unit.insert("flags", rows)
+        unit.insert("pairs", pl.concat([whole] * count))
+    assert store.query("SELECT *, count(*) FROM flags GROUP BY ALL").rows() == [("k", *same.values(), count)]
+    seen = store.query(
+        "SELECT sources, licences, category, context, occurrences, first_seq, count(*) FROM pairs GROUP BY ALL"
+    )
+    assert seen.rows() == [([], ["x"], "c", None, 1, 2**40, count)]
+
+
 def test_every_released_schema_version_still_opens(tmp_path: Path) -> None:
     """One fixture a released version lies in tests/stores/; each must migrate to the present one."""
     for fixture in sorted((Path(__file__).parent / "stores").glob("v*.sql")):

@@ -81,10 +81,12 @@ def ingest(
     ready = set(settled([item.file for item in todo], now=store.now(), sleep=sleep)[0])
     todo = [item for item in todo if item.file in ready]
     with ExitStack() as stack:
-        read, opens = (reader, unpack) if reader is not None else _child(stack)
+        read, opens, start = (reader, unpack, None) if reader is not None else _child(stack)
         unpacker = Unpacker(unpack or opens, scratch or root, stack, now=store.now().timestamp())
         in_parts = reader is None  # our own child hands large files over in parts
-        desk = _Desk(store, meter, memory, inbox, sender, read, unpacker, in_parts=in_parts, total=len(todo))
+        desk = _Desk(
+            store, meter, memory, inbox, sender, read, unpacker, in_parts=in_parts, total=len(todo), start=start
+        )
         yield from desk.work(deque(todo), limit=limit, batch_files=batch_files, batch_pairs=batch_pairs)
     yield from barred.record(store, found.barred | desk.barred, paths, root=root)
 
@@ -104,6 +106,7 @@ class _Desk:
         *,
         in_parts: bool,
         total: int,
+        start: Callable[[], None] | None,
     ) -> None:
         self.delivered: list[Delivered] = []
         self.candidates = 0
@@ -113,6 +116,7 @@ class _Desk:
         self._sender, self._unpacker, self._in_parts = sender, unpacker, in_parts
         self._sighted: list[tuple[File, str]] = []
         self._committed, self._done, self._total = 0, 0, total
+        self._start = start  # of the child that reads, which takes a moment
 
     def work(self, queue: deque[Todo], *, limit: int | None, batch_files: int, batch_pairs: int) -> Iterator[Progress]:
         """Read the queue and commit whenever enough lies here. A file whose reader died is committed as such at once,
@@ -135,6 +139,8 @@ class _Desk:
         files inside it with itself behind them where it is an archive."""
         file = todo.file
         try:
+            if todo.delivery is None and self._start is not None:
+                self._start()
             delivery = todo.delivery or _sha256(file.path)
         except FileNotFoundError:
             return None, []
@@ -264,8 +270,8 @@ class _Desk:
         return next(iter(below or parts_below(location, file.base)), None)
 
 
-def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
-    """The default reader and unpacker: a spawned child, started when the first file needs it."""
+def _child(stack: ExitStack) -> tuple[ReadFile, Unpack, Callable[[], None]]:
+    """The default reader and unpacker, a spawned child, and how it is started while its first file is hashed."""
     children: list[Reader] = []
 
     def child() -> Reader:
@@ -273,6 +279,7 @@ def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
             from etl.read import Reader
 
             children.append(stack.enter_context(Reader()))
+            children[0].start()
         return children[0]
 
     def read(path: Path, **told: Any) -> Reading:
@@ -281,7 +288,10 @@ def _child(stack: ExitStack) -> tuple[ReadFile, Unpack]:
     def unpack(path: Path, into: Path, *, at_most: int) -> Unpacked:
         return child().unpack(path, into, at_most=at_most)
 
-    return read, unpack
+    def start() -> None:
+        child()
+
+    return read, unpack, start
 
 
 def is_salvaged(reading: Reading) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Take = Callable[[bytes], None]
 _START_SECONDS = 120.0  # a cold disk; measured 0.4 s when warm
+_PIPE = 1024 * 1024  # bytes; the usual 64 KB make the two processes wait for each other
 
 
 class ReaderDied(DeliveryError):  # noqa: N818 - it says what happened, the family name says that it is an error
@@ -50,6 +53,8 @@ class Reader:
         self._limits = limits or Limits()
         self._timeout_s, self._memory_mb, self._output_mb = timeout_s, memory_mb, output_mb
         self._child: subprocess.Popen[bytes] | None = None
+        self._answers: _Answers | None = None
+        self._ready = False
         self._errors: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -109,7 +114,12 @@ class Reader:
         return Unpacked(wire.unpack(reading), [Member(*member) for member in json.loads(members)])
 
     def _request(self, request: Mapping[str, Any], *, messages: int, take: Take | None = None) -> list[bytes]:
-        child = self._child if self._child is not None and self._child.poll() is None else self._start()
+        if self._child is None or self._child.poll() is not None:
+            self.start()
+        assert self._child is not None  # noqa: S101 - said to the type checker: it was started
+        child = self._child
+        if not self._ready:
+            self._wait_until_ready(child)
         found = self._ask(
             child, json.dumps(request).encode("ascii"), messages=messages, seconds=self._timeout_s, take=take
         )
@@ -121,13 +131,22 @@ class Reader:
         """End the child; the next `read` starts another one."""
         if self._child is not None:
             self._child.kill()
-            self._child.communicate()
+            self._child.wait()
+            if self._answers is not None:
+                self._answers.end()
+            for stream in (self._child.stdin, self._child.stdout):
+                with suppress(OSError):  # what was not yet sent reaches nobody
+                    if stream is not None:
+                        stream.close()
             self._child = None
+            self._answers = None
+            self._ready = False
         if self._errors is not None:
             self._errors.close()
             self._errors = None
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
+        """Start the child and do not wait for it: it gets ready while the first file is hashed."""
         self.close()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child, closed in close()
         arguments = (self._memory_mb, self._output_mb, asdict(self._limits))
@@ -141,11 +160,19 @@ class Reader:
             start_new_session=True,
             creationflags=windows,
         )
-        [ready] = self._ask(self._child, None, messages=1, seconds=_START_SECONDS)
+        assert self._child.stdout is not None  # noqa: S101 - said to the type checker: it is a pipe
+        with suppress(ImportError, AttributeError, OSError):  # Linux only, and only so much for one user
+            import fcntl
+
+            fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._answers = _Answers(self._child.stdout, at_most=self._output_mb * MEGABYTE)
+
+    def _wait_until_ready(self, child: subprocess.Popen[bytes]) -> None:
+        [ready] = self._ask(child, None, messages=1, seconds=_START_SECONDS)
         if ready.startswith(b'{"error"'):
             self.close()
             raise SettingsError(json.loads(ready)["error"])
-        return self._child
+        self._ready = True
 
     def _ask(
         self,
@@ -182,14 +209,13 @@ class Reader:
     def _exchange(
         self, child: subprocess.Popen[bytes], request: bytes | None, messages: int, take: Take | None
     ) -> list[bytes]:
-        assert child.stdin is not None  # noqa: S101 - said to the type checker: both are pipes
-        assert child.stdout is not None  # noqa: S101 - as above
+        assert child.stdin is not None  # noqa: S101 - said to the type checker: it is a pipe
+        assert self._answers is not None  # noqa: S101 - as above: it was started with the child
         if request is not None:
             wire.send(child.stdin, request)  # type: ignore[arg-type]  # IO[bytes] of a pipe is a BinaryIO
         found: list[bytes] = []
-        at_most = self._output_mb * MEGABYTE
         while len(found) < messages:
-            message = wire.receive(child.stdout, at_most=at_most)  # type: ignore[arg-type]  # as above
+            message = self._answers.next()
             if take is not None and not found and wire.is_part(message):
                 take(message)
                 continue
@@ -216,3 +242,39 @@ class Reader:
         self._errors.seek(0)
         text = self._errors.read()[-2000:].decode("utf-8", "replace")
         return " ".join(text.split())[-300:]
+
+
+class _Answers:
+    """What a child says, taken from its pipe one message ahead, so that it need not wait until we are done with one."""
+
+    def __init__(self, stream: IO[bytes], *, at_most: int) -> None:
+        self._stream, self._at_most = stream, at_most
+        self._waiting: queue.Queue[bytes | Exception] = queue.Queue(maxsize=1)
+        self._ended = False
+        self._thread = threading.Thread(target=self._listen, daemon=True, name="reader-answers")
+        self._thread.start()
+
+    def next(self) -> bytes:
+        """The next message. Raises what `wire.receive` raised."""
+        message = self._waiting.get()
+        if isinstance(message, Exception):
+            self._ended = True
+            raise message
+        return message
+
+    def end(self) -> None:
+        """Take no more; the child is gone, so the thread does not wait for it."""
+        self._ended = True
+        with suppress(queue.Empty):
+            self._waiting.get_nowait()  # the thread may wait for room
+        self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._ended:
+            try:
+                message: bytes | Exception = wire.receive(self._stream, at_most=self._at_most)  # type: ignore[arg-type]  # IO[bytes] of a pipe is a BinaryIO
+            except (EOFError, OSError, ValueError) as error:
+                message = error
+            self._waiting.put(message)
+            if isinstance(message, Exception):
+                return

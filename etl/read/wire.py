@@ -13,12 +13,12 @@ from typing import BinaryIO
 import polars as pl
 
 from etl.detect.format import Format, Refusal
-from etl.read.reading import Reading
+from etl.read.reading import CANDIDATES, Reading
 
 _LENGTH = 8  # bytes, big-endian
 
 
-def send(stream: BinaryIO, message: bytes) -> None:
+def send(stream: BinaryIO, message: bytes | memoryview) -> None:
     """Write one message and flush it."""
     stream.write(len(message).to_bytes(_LENGTH, "big"))
     stream.write(message)
@@ -52,9 +52,17 @@ def pack(reading: Reading) -> list[bytes]:
     return [json.dumps(head).encode("ascii"), _frame(reading.candidates), _frame(reading.rejects)]
 
 
-def part(candidates: pl.DataFrame) -> bytes:
-    """Some candidates as a message of their own."""
-    return _frame(candidates)
+def part(candidates: pl.DataFrame) -> bytes | memoryview:
+    """Some candidates as a message of their own, without the columns in which nothing stands."""
+    buffer = io.BytesIO()
+    candidates.select(column for column in candidates if not _is_blank(column)).write_ipc(buffer)
+    return buffer.getbuffer()
+
+
+def _is_blank(column: pl.Series) -> bool:
+    if column.dtype == pl.String:
+        return column.null_count() == len(column)
+    return column.null_count() == 0 and not (column.list.len() > 0).any()
 
 
 def is_part(message: bytes) -> bool:
@@ -70,7 +78,11 @@ def unpack_part(message: bytes) -> pl.DataFrame:
     table.validate(full=True)
     frame = pl.from_arrow(table, rechunk=False)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - said to the type checker: a table gives a frame
-    return frame
+    blank = {name: kind for name, kind in CANDIDATES.items() if name not in frame.columns}
+    added = frame.with_columns(
+        pl.lit(None if kind == pl.String else [], dtype=kind).alias(name) for name, kind in blank.items()
+    )
+    return added.select(CANDIDATES.names())
 
 
 def counts_parts(messages: list[bytes]) -> bool:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import polars as pl
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -59,13 +56,40 @@ def query(con: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters = ())
     return pl.DataFrame(relation.to_arrow_table())
 
 
-def in_row_groups(frame: pl.DataFrame) -> pa.Table:
-    """A large frame in pieces of one row group each, for a bulk load: threads then share the work, and no row group is
-    written twice (pieces of other sizes are put together again at the commit, which took as long as the load)."""
+def relation(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
+    """A large frame as rows for a bulk load.
+
+    In pieces of one row group each: threads then share the work, and no row group is written twice (pieces of other
+    sizes are put together again at the commit, which took as long as the load). Columns in which all rows have the same
+    value are given as that value, an eighth less time for the whole load.
+    """
     import pyarrow as pa
 
-    table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
-    return pa.Table.from_batches(table.to_batches(max_chunksize=ROW_GROUP))
+    same = {column.name: value for column in frame.iter_columns() for value in _same(column)}
+    if len(same) == frame.width:
+        del same[frame.columns[0]]  # something has to say how many rows there are
+    table = frame.drop(same).rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    rows = con.from_arrow(pa.Table.from_batches(table.to_batches(max_chunksize=ROW_GROUP)))
+    return rows.select(
+        *(
+            duckdb.ConstantExpression(same[name]).alias(name) if name in same else duckdb.ColumnExpression(name)
+            for name in frame.columns
+        )
+    )
+
+
+def _same(column: pl.Series) -> list[Any]:
+    """The one value of a column of texts, numbers or empty lists, in a list; an empty list where it has several."""
+    if column.null_count() == len(column):
+        return [None]
+    if column.null_count():
+        return []
+    if isinstance(column.dtype, pl.List):
+        return [] if (column.list.len() > 0).any() else [[]]
+    if column.dtype != pl.String and not column.dtype.is_numeric():
+        return []
+    first = column.first()
+    return [first] if first == column.last() and (column == first).all() else []
 
 
 @contextmanager

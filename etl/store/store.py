@@ -26,7 +26,7 @@ from etl.errors import DiskFullError, FencedOffError, NotFoundError, StoreDamage
 from etl.progress import utc_now
 from etl.recipe import Recipe
 from etl.store import ledger, migrate, snapshot
-from etl.store.connection import MEMORY_LIMIT, ROW_GROUP, THREADS, Parameters, connect, in_row_groups, query, registered
+from etl.store.connection import MEMORY_LIMIT, ROW_GROUP, THREADS, Parameters, connect, query, registered, relation
 from etl.store.lock import WriterLock
 
 FILE = "motherlode.duckdb"
@@ -79,7 +79,7 @@ class Unit:
         names = [column[0] for column in self.con.execute(f"SELECT * FROM {table} LIMIT 0").description or []]
         if rows.height > ROW_GROUP and set(names) == set(rows.columns):
             # without a view, which DuckDB would remember, and its rows with it, until the commit
-            self.con.from_arrow(in_row_groups(rows.select(names))).insert_into(table)
+            relation(self.con, rows.select(names)).insert_into(table)
         else:
             self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows", new_rows=rows)
         return rows.height
