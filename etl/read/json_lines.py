@@ -25,6 +25,7 @@ from etl.read.columns import Columns, add_columns
 from etl.read.json_text import FLAT, add_leaves, digest, format_of_plan, is_lines, unknown
 from etl.read.reading import Reading
 from etl.read.recogniser import Recogniser
+from etl.read.views import views
 from etl.shapes.bare import why_none
 from etl.shapes.base import Batch, Match, shorten
 from etl.shapes.tree import Plan, plan
@@ -32,13 +33,11 @@ from etl.shapes.tree import Plan, plan
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    import pyarrow as pa
 
 BLOCK = 16 * 1024 * 1024  # bytes
 _PARSED_AT_ONCE = 4 * 1024 * 1024  # bytes
 _SAMPLE = 2000  # records that a plan is made on
 _FEW = 100  # of each later block, to learn of members that come late
-_INLINE = 12  # bytes; Arrow keeps shorter texts in the views themselves
 _KINDS: dict[type, str] = {str: "string", int: "int64", bool: "bool", type(None): "null"}
 
 
@@ -259,33 +258,9 @@ class Split:
 
     def digests(self) -> pl.Series:
         """The digest of every line."""
-        import polars as pl
-
         from etl.keys import digests
 
-        return digests(pl.Series("raw_digest", pl.from_arrow(self._lines())))
-
-    def _lines(self) -> pa.Array:
-        """The lines without their ends as one column of views into the block, which is not copied."""
-        import numpy as np
-        import pyarrow as pa
-
-        views = np.zeros((len(self), 4), np.uint32)  # length, the first four bytes, number of the buffer, place in it
-        starts, lengths = self.starts[:-1], np.diff(self.starts) - 1
-        views[:, 0], views[:, 1:2], views[:, 3] = lengths, self._first(starts, lengths, 4), starts
-        short = np.flatnonzero(lengths <= _INLINE)  # they stand in the views themselves
-        views[short, 1:] = self._first(starts[short], lengths[short], _INLINE)
-        buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
-        return pa.Array.from_buffers(pa.binary_view(), len(self), buffers)
-
-    def _first(self, starts: np.ndarray, lengths: np.ndarray, most: int) -> np.ndarray:
-        """The first bytes of some lines, zeros behind them, as whole numbers of four bytes."""
-        import numpy as np
-
-        seen, places = np.frombuffer(self.data, np.uint8), np.arange(most)
-        first = seen[np.minimum(starts[:, None] + places, len(seen) - 1)]
-        first[places >= lengths[:, None]] = 0
-        return first.view(np.uint32)
+        return digests(views(self.data, self.starts))
 
 
 def _chunks(block: bytes, first: int) -> Iterator[tuple[list[int], list[bytes]]]:

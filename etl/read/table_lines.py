@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+import numpy as np
 import polars as pl
 
 from etl.detect.container import container
@@ -21,9 +22,10 @@ from etl.detect.outline import SAMPLE, Outline
 from etl.keys import digests
 from etl.read.assemble import Assembly, format_of
 from etl.read.columns import Columns, add_columns
-from etl.read.json_text import digest
 from etl.read.reading import Reading
 from etl.read.recogniser import Recogniser
+from etl.read.table_quickly import quickly
+from etl.read.views import views
 from etl.shapes.base import Batch, Match
 from etl.shapes.forms import EARLY, first
 
@@ -35,10 +37,10 @@ _FEWEST = 1000  # rows in the head: fewer and a look at the whole text costs not
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some lines without their ends, and the rows that they are, one each."""
+    """The rows of some lines, one each, and the digests of the lines without their ends."""
 
-    lines: list[str]
-    rows: list[list[str]]
+    frame: pl.DataFrame
+    digests: pl.Series
 
 
 def stream_table(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> Reading | None:
@@ -58,7 +60,7 @@ def stream_table(file: BinaryIO, recognise: Recogniser, assembly: Assembly) -> R
     for block in _blocks(file, found):
         if block is None:
             return None
-        number += _add(assembly, block, found.header, number, match)
+        number += _add(assembly, block, number, match)
     container_name = "tsv" if found.delimiter == "\t" else "csv"
     known = Format(container_name, text.encoding, "unknown", {}, 1.0)
     made = format_of(container_name, text.encoding, match, delimiter=found.delimiter, quoting=found.quoting)
@@ -94,34 +96,32 @@ def _blocks(file: BinaryIO, found: Table) -> Iterator[_Block | None]:
 def _parsed(block: bytes, found: Table) -> _Block | None:
     if b"\x00" in block:
         return None
-    try:
-        text = block.replace(b"\r\n", b"\n").removesuffix(b"\n").decode("utf-8")
-    except UnicodeDecodeError:
+    data = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+    if b"\r" in data or data.startswith(_BOM):
         return None
-    if "\r" in text or "\ufeff" in text[:1]:
-        return None
-    lines = text.split("\n")
+    starts = np.concatenate([[0], np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1])
+    frame = quickly(data, starts, found)
+    frame = _row_by_row(data, found) if frame is None else frame
+    return None if frame is None else _Block(frame, digests(views(data, starts)))
+
+
+def _row_by_row(data: bytes, found: Table) -> pl.DataFrame | None:
     try:
+        lines = data[:-1].decode("utf-8").split("\n")
         rows = list(csv.reader(lines, delimiter=found.delimiter, strict=True))
-    except csv.Error:
+    except (UnicodeDecodeError, csv.Error):
         return None
     if len(rows) != len(lines) or set(map(len, rows)) != {len(found.header)}:
         return None
-    return _Block(lines, rows)
+    return pl.DataFrame(list(zip(*rows, strict=True)), schema=dict.fromkeys(found.header, pl.String), orient="col")
 
 
-def _add(assembly: Assembly, block: _Block, header: tuple[str, ...], number: int, match: Match) -> int:
+def _add(assembly: Assembly, block: _Block, number: int, match: Match) -> int:
     """Read one block, as columns where it is plain; how many lines it has."""
-    height = len(block.rows)
+    frame, height = block.frame, block.frame.height
     numbers = pl.int_range(number, number + height, eager=True).cast(pl.String)
     positions = pl.Series("position", "line:" + numbers)
-    frame = pl.DataFrame(list(zip(*block.rows, strict=True)), schema=dict.fromkeys(header, pl.String), orient="col")
-    lines = pl.Series("raw_digest", block.lines, dtype=pl.String)
-
-    def record(i: int) -> dict[str, str]:
-        return dict(zip(header, block.rows[i], strict=True))
-
-    if not add_columns(assembly, Columns(frame, positions, digests(lines), record), match):
-        digested = [digest(line.encode("utf-8")) for line in block.lines]
-        assembly.add(Batch(positions.to_list(), [record(i) for i in range(height)], digested), match)
+    columns = Columns(frame, positions, block.digests, lambda i: frame.row(i, named=True))
+    if not add_columns(assembly, columns, match):
+        assembly.add(Batch(positions.to_list(), frame.to_dicts(), block.digests.to_list()), match)
     return height
