@@ -1,7 +1,7 @@
 """The whole path over a large corpus with planted truth, stage by stage, and a batch of 10,000 on top.
 
     python benchmarks/million.py                     # 100,000 pairs
-    python benchmarks/million.py --rows 1000000      # an hour or two on two idle cores, about 40 GB of disk
+    python benchmarks/million.py --rows 1000000 --keep DIR    # an hour on two idle cores; called again, it goes on
 
 The encoder is none: it hands out the drawn vectors of benchmarks/planted.py, so that cosine links are what a good model
 would give and the encode itself costs next to nothing. What a real encode would add is worked out from `--per-second`.
@@ -20,7 +20,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--per-second", type=float, default=280.0, help="texts a second of the model you have in mind")
-    parser.add_argument("--keep", type=Path, help="leave the workspace here")
+    parser.add_argument(
+        "--keep", type=Path, help="leave the workspace here; called again, the run goes on where it was"
+    )
     options = parser.parse_args()
     target = Path(__file__).parent / "results" / f"million-{options.rows}.json"
     made = corpus(options.rows + BATCH)
@@ -76,14 +78,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = options.keep or Path(scratch) / "ws"
         workspace.init(root)
-        result: dict[str, Any] = {"rows": options.rows, "cores": os.cpu_count(), "load_before": os.getloadavg()}
+        result = earlier(target, root) | {"rows": options.rows, "cores": os.cpu_count(), "load_before": os.getloadavg()}
         encoder = DrawnEncoder(made.questions, rows)
         for name, records in (("whole", made.records[: options.rows]), ("batch", made.records[options.rows :])):
             with (root / "inbox" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
                 file.writelines(json.dumps(record) + "\n" for record in records)
-            result[name] = {}
-            for stage in staged(root, encoder):
-                result[name] |= stage
+            rows_of = result.setdefault(name, {})
+            for stage, row in staged(root, encoder):
+                if row["counts"] or stage not in rows_of:  # what an earlier call did keeps its figures
+                    rows_of[stage] = row
                 target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         result |= judged(root, made)
         texts = sum(result[name]["embed"]["counts"].get("texts", 0) for name in ("whole", "batch"))
@@ -93,8 +96,15 @@ def main() -> None:
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
-def staged(root: Path, encoder: DrawnEncoder) -> Any:
-    """{stage: wall and processor seconds, peak memory so far, counts} after each stage."""
+def earlier(target: Path, root: Path) -> dict[str, Any]:
+    """What an earlier call measured, where its workspace is still there."""
+    if not target.exists() or not (root / "motherlode.duckdb").exists():
+        return {}
+    return dict(json.loads(target.read_text(encoding="utf-8")))
+
+
+def staged(root: Path, encoder: DrawnEncoder) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each stage and its wall and processor seconds, peak memory so far, counts."""
     space = workspace.Workspace.at(root)
     with Store.open(root, write=True) as store:
         pipeline = Pipeline(space, store, [space.inbox], model="hash")
@@ -112,7 +122,7 @@ def staged(root: Path, encoder: DrawnEncoder) -> Any:
                 "counts": dict(counts),
             }
             sys.stderr.write(f"{stage.name}: {json.dumps(row)}\n")
-            yield {stage.name: row}
+            yield stage.name, row
 
 
 def _cpu() -> float:
