@@ -43,7 +43,8 @@ class Calibration:
     def text(self) -> str:
         """For a person: what was shown, or what is missing."""
         found, share = self.fit, f"{self.fit.right} of {self.fit.answers} right"
-        bounds = f"{found.low:.3f} to {found.high:.3f}"
+        low = _down(found.low)
+        bounds = f"{low} to {found.high:.3f}"
         where = f"{self.language}, {self.method}"
         if found.merge is None:
             seen = f"at {found.at:.2f} and above {share} ({bounds}, Clopper-Pearson)" if found.answers else (
@@ -55,13 +56,18 @@ class Calibration:
             )
         told = (
             f"{where}: merge from {found.merge:.2f}, review from {found.review:.2f}. At {found.merge:.2f} and above "
-            f"{share}: the precision lies above {found.low:.3f} with {found.confidence:.0%} confidence ({bounds}, "
+            f"{share}: the precision lies above {low} with {found.confidence:.0%} confidence ({bounds}, "
             f"Clopper-Pearson on {found.effective:g} effective answers). Stored as calibration {self.id}"
         )
         lines = [told]
         for name, value in self.overruled.items():
             lines.append(f"etl.toml says {name} = {value:g}, and that wins; remove the line to use what was calibrated")
         return "\n".join(lines)
+
+
+def _down(bound: float) -> str:
+    """A lower bound with three decimals, never more than it is."""
+    return f"{int(bound * 1000) / 1000:.3f}"
 
 
 def thresholds(workspace: Workspace, store: Store, *, model: str) -> tuple[tuple[str, str, float], ...]:
@@ -216,7 +222,7 @@ def shown(workspace: Workspace, store: Store, pipeline: Pipeline) -> list[dict[s
             state = "" if used else "not used, another model: "
             if {f"merge_{row['method']}", f"review_{row['method']}"} & given:
                 state = "not used, etl.toml wins: "
-            told = f"{evidence['right']} of {evidence['answers']} right, precision above {evidence['low']:.3f}"
+            told = f"{evidence['right']} of {evidence['answers']} right, precision above {_down(evidence['low'])}"
             source = f"{state}calibration {row['id']} by {row['who']}: {told}"
             rows.append({"threshold": name, "language": row["language"], "value": row[side], "from": source})
     return rows

@@ -21,7 +21,7 @@ def told(name: str) -> str:
     if name == "merge_cosine":
         return (
             f"{RIGHT} of {ANSWERS} labelled English pairs that merge from here on are duplicates: the precision lies "
-            f"above {LOW:.3f} with {CONFIDENCE:.0%} confidence; {STRICTER:g} would take {MORE} more"
+            f"above {LOW} with {CONFIDENCE:.0%} confidence; {STRICTER:g} would take {MORE} more"
         )
     if name == "review_cosine":
         return "the merge threshold; the labelled pairs are no fair sample of what lies below it"

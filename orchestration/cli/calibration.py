@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.cli.console import state, table
+from orchestration.cli.console import state
 
 if TYPE_CHECKING:
     from orchestration.cli.console import State
@@ -44,7 +44,8 @@ def calibrate(
         pipeline = calibrating.pipeline_of(console.workspace, store, model=model)
         if show:
             rows = calibrating.shown(console.workspace, store, pipeline)
-            console.emit({"thresholds": rows}, table(rows, "threshold", "language", "value", "from"))
+            told = (f"{row['threshold']} {row['value']:g}, language {row['language']}\n  {row['from']}" for row in rows)
+            console.emit({"thresholds": rows}, "\n".join(told))
         elif undo:
             from etl.calibrate import take_back
 
