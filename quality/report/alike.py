@@ -9,6 +9,7 @@ from typing import Any
 VERDICT_COLOURS = {"merge": "#5a9e78", "review": "#d9a04e", "conflict": "#bf6a80", "variant": "#4c8fb5"}
 WORDS = {"cosine": "meaning", "lexical": "words"}
 SHOWN_FROM = 0.5
+LABEL, ROOM = 30, 225  # signs of a label, and the room for them: a reader's font may be wider than the one measured
 
 
 def alike_charts(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,9 +90,10 @@ def _matrix(group: Mapping[str, Any]) -> Any:
         for cell in known
     ]
     across = alt.Scale(domain=numbered)
+    labels = alt.Axis(labelLimit=ROOM, minExtent=ROOM)
     place = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("column:N", sort=None, title=None, scale=across, axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("row:N", sort=None, title=None, scale=alt.Scale(domain=names), axis=alt.Axis(labelLimit=230)),
+        y=alt.Y("row:N", sort=None, title=None, scale=alt.Scale(domain=names), axis=labels),
     )
     shade = alt.Scale(domain=[least, 1.0], range=["#e8eef2", "#2f7396"])
     cells = place.mark_rect(stroke=GRID).encode(color=alt.Color("similarity:Q", scale=shade, legend=None))
@@ -108,4 +110,5 @@ def _told(questions: Sequence[str]) -> list[str]:
     common = sum(1 for _ in takewhile(lambda characters: len(set(characters)) == 1, together))
     start = common - 12 if common > 24 else 0
     texts = [f"…{text[start:]}" if start else text for text in questions]
-    return [f"{n}  {text[:34]}{'…' if len(text) > 34 else ''}" for n, text in enumerate(texts, start=1)]
+    short = (text if len(text) <= LABEL else f"{text[:LABEL]}…" for text in texts)
+    return [f"{n}  {text}" for n, text in enumerate(short, start=1)]
