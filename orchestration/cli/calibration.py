@@ -44,8 +44,10 @@ def calibrate(
         pipeline = calibrating.pipeline_of(console.workspace, store, model=model)
         if show:
             rows = calibrating.shown(console.workspace, store, pipeline)
-            told = (f"{row['threshold']} {row['value']:g}, language {row['language']}\n  {row['from']}" for row in rows)
-            console.emit({"thresholds": rows}, "\n".join(told))
+            lines = (
+                f"{row['threshold']} {row['value']:g}, language {row['language']}\n  {row['from']}" for row in rows
+            )
+            console.emit({"thresholds": rows}, "\n".join(lines))
         elif undo:
             from etl.calibrate import take_back
 
