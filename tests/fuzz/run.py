@@ -23,7 +23,7 @@ from books import record
 from tokens import TOKENS
 
 HERE = Path(__file__).resolve().parent
-HANG_S = 300  # of wall time: a busy or a paused machine is slow, a hang is for ever. Processor time is held to one second
+HANG_S = 300  # by the clock: a busy or paused machine is slow, a hang is for ever. Processor time is held to a second
 LONGEST = 4096  # bytes of an input
 
 
