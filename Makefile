@@ -41,6 +41,7 @@ bench: .venv/dev.stamp .venv-peers/stamp
 	$(BIN)/python benchmarks/decisions.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/links.py
 	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/loop.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

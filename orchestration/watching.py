@@ -82,7 +82,7 @@ class Watch:
         why = task.detail or task.reason or ""
         lease = lease_of(self.control, task.name) if task.status == "running" else None
         if lease is not None:
-            why = f"{lease.holder}, last sign {_span(abs((now - moment(lease.heartbeat)).total_seconds()))} ago"
+            why = f"last sign {_span(abs((now - moment(lease.heartbeat)).total_seconds()))} ago, {lease.holder}"
         if (review := flagged(self.control, task.name)) is not None:
             why = f"needs review: {review}"
         return [task.name, task.status, done, why]

@@ -8,8 +8,9 @@ from orchestration.control import holding, sessions
 from orchestration.control.books import cost_of_session
 from orchestration.control.claims import lease_of
 from orchestration.control.sessions import WRAPPED, WRAPPING, Session
+from orchestration.control.standing import restand
 from orchestration.control.task import fetch
-from orchestration.session.endings import DONE, FAILED, WRAPPED_BY_HAND
+from orchestration.session.endings import DONE, FAILED, PARTIAL, WRAPPED_BY_HAND
 from orchestration.session.handoff import write as write_handoff
 from orchestration.session.publishing import record
 from orchestration.session.start import claim_of
@@ -81,6 +82,8 @@ def _give_back(wrapping: Wrapping, session: Session) -> Result:
     by_hand = ending["how"] == WRAPPED_BY_HAND and task.total is not None and task.done >= task.total > 0
     if ending["how"] != DONE and not by_hand:
         holding.release(control, claim, why=ending["why"])
+        if ending["how"] == PARTIAL:
+            restand(control, task.name, looked=True, lacking=ending["why"])
         return {"task": fetch(control, task.name).status}
     try:
         made = tasks.complete(control, task.name, claim=claim, query=wrapping.query, missing=wrapping.missing)
