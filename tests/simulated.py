@@ -47,6 +47,7 @@ LIMITS = (
     Limit("slots", "slots", 2.5, per="concurrent"),
     Limit("hours", "hours", 6, per="session"),
 )
+A_DAY = {"requests": 30.0, "texts": 1_000.0, "tokens": 8_000.0}  # what the limits surely let through
 KINDS = ("assess", "embed", "link")
 POLL_S = 6 * 3600.0
 WRAP_COST = 2.0  # requests that the check at the end of some tasks takes
@@ -276,7 +277,7 @@ class World:
         self.living = list(self.drivers)
         self.over = False
         self.locked_until = self.at
-        self.left: float | None = None  # tokens of what is not done when the last task has come
+        self.left: float | None = None  # days that what is not done takes when the last task has come
 
     def now(self) -> datetime:
         return self.at
@@ -378,12 +379,15 @@ class World:
 
     @property
     def patience(self) -> float:
-        """Days after the last arrival in which all must be done: 40, and a month for each month's worth of tokens."""
+        """Days after the last arrival in which all must be done: 40, and three times what the quotas need for what is
+        left, because costs vary, recurring tasks take their part, and one agent's quota is less."""
         if self.left is None:
-            work = [one for one in self.works.values() if one.every is None]
-            self.left = sum(one.cost.get("tokens", 0.0) * (one.items - len(one.done)) for one in work)
-        month = next(limit for limit in LIMITS if limit.per == "month")
-        return 40 + 31 * self.left // (month.work / 2)  # the other half is for what recurs
+            open_ = [one for one in self.works.values() if one.every is None]
+            self.left = max(
+                sum(one.cost.get(resource, 0.0) * (one.items - len(one.done)) for one in open_) / a_day
+                for resource, a_day in A_DAY.items()
+            )
+        return 40 + 3 * self.left
 
     def _arrivals(self) -> None:
         for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2))):

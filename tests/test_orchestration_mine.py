@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from virtual import Clock, Fake, ends, miner, queued
 
 from etl.errors import RateLimitedError, StoreLockedError
+from etl.progress import Meter, Progress
 from orchestration import tasks
 from orchestration.cli import run
-from orchestration.control import Control
+from orchestration.control import Claim, Control
+from orchestration.control.task import Task
 from orchestration.quota import Limit
 from orchestration.session.inbox import queue_arrived
 from orchestration.session.recover import alive, recover
@@ -298,3 +301,26 @@ def test_a_range_of_sessions_of_which_a_part_is_there_waits_for_the_rest_and_is_
     with Control.open(tmp_path) as control:
         found = tasks.details(control, "some")
         assert (found["status"], found["grade"], found["progress"]["done"]) == ("completed", "A", 4)
+
+
+class Overtaken(Fake):
+    """A former holder commits a unit after its heir has claimed the task and before the heir's first unit."""
+
+    def units(self, task: Task, claim: Claim, meter: Meter, had: Mapping[str, Mapping[str, int]]) -> Iterator[Progress]:
+        self.ledger.append((task.name, Row(1, "work", "unit 0", {"n": 1}, "", task.name, claim.token - 1)))
+        yield from super().units(task, claim, meter, had)
+
+
+def test_a_unit_that_a_former_holder_commits_at_the_last_moment_is_in_the_books_before_the_task_is_graded(
+    control: Control, clock: Clock
+) -> None:
+    queued(control, clock, "a")
+    works = Overtaken(clock, {"a": 3})
+    driver = miner(control, works, clock)
+    first = begin(control, driver.quota, mode=DRIVEN, holder="slow")
+    clock.sleep(3600)  # its lease is over
+    with alive(control.root, first.session.name):  # and it lives
+        assert ends(driver.mine()) == [("a", "done")]
+    found = tasks.fetch(control, "a")
+    assert (found.status, found.done, found.total, found.units) == ("completed", 3, 3, 3)
+    assert [event["session"] for event in control.events("a", event="unit")].count(first.session.name) == 1

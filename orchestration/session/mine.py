@@ -183,6 +183,8 @@ class Miner:
                 return endings.at_a_limit(self.quota, self.agent, THRESHOLD, refused.why, worked, refused)
             progress = _next(units, meter)
             if progress is None:
+                # a former holder may have committed until our first unit fenced it off
+                settle(self.control, self.works, task=task.name)
                 return endings.done(self.control, claim, self.works.missing)
             at = book(self.control, self.works, claim, progress, at)
             worked += 1
