@@ -7,7 +7,9 @@ is searched or when, nor on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,6 +21,7 @@ from embeddings.pairing import Indices, within
 from embeddings.sets import Sets
 from embeddings.shingles import SHORT, Shingled
 
+Found = TypeVar("Found")
 Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 FILTER_BITS = 22  # a table of this many bits tells which old keys can meet a fresh one at all
@@ -61,8 +64,9 @@ def blocks(
         sketches = Sketches.of(family, threads=threads)
         search = Search(sketches, fresh=fresh, threshold=threshold, groups=groups)
 
-        def confirmed(band: int, search: Search = search, by_words: bool = by_words, family: Sets = family) -> Matches:
-            i, j = search.met(band)
+        def confirmed(
+            band: int, i: Indices, j: Indices, search: Search = search, by_words: bool = by_words, family: Sets = family
+        ) -> Matches:
             long = np.minimum(sets.lengths[i], sets.lengths[j]) > SHORT
             i, j = i[long == by_words], j[long == by_words]
             similarity = family.jaccard(i, j)
@@ -70,7 +74,18 @@ def blocks(
             keep = keep[search.unseen(i[keep], j[keep], range(band - RECENT))]
             return i[keep], j[keep], similarity[keep]
 
-        yield from ahead(confirmed, range(BANDS), threads=threads)
+        yield from search.each(confirmed, threads=threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The sets that meet in a band, those with equal codes side by side, and what rules pairs of them out."""
+
+    band: int
+    owners: Indices
+    codes: NDArray[np.uint32]
+    levels: list[NDArray[np.uint64]]
+    sizes: NDArray[np.int32]
 
 
 class Search:
@@ -90,23 +105,38 @@ class Search:
             own = groups[self.members[self.members < fresh]]
             self.members = self.members[np.isin(groups[self.members], np.unique(own))]
 
-    def met(self, band: int) -> tuple[Indices, Indices]:
-        """The pairs of one band that neither bits nor sizes rule out; without those that a recent band gave."""
-        keys = salted(self.sketches.keys[band], self.groups)
-        owners, codes = _runs(keys, self.members, fresh=self.fresh)
-        levels, sizes = folded(self.sketches.bits.take(owners, axis=0)), self.sketches.sizes.take(owners)
+    def each(self, work: Callable[[int, Indices, Indices], Found], *, threads: int | None = None) -> Iterator[Found]:
+        """What `work` makes of (band, i, j), for parts of the pairs of each band that neither bits nor sizes rule out.
+
+        A pair comes with each band in which it meets, but for the `RECENT` bands behind one that gave it.
+        """
+        parts = (
+            (run, p, q)
+            for run in ahead(self._run, range(BANDS), threads=threads)
+            for p, q in within(run.codes, run.owners < self.fresh)
+        )
+        yield from ahead(lambda part: work(part[0].band, *self._near(*part)), parts, threads=threads)
+
+    def _run(self, band: int) -> _Run:
+        owners, codes = _runs(salted(self.sketches.keys[band], self.groups), self.members, fresh=self.fresh)
+        bits, sizes = self.sketches.bits.take(owners, axis=0), self.sketches.sizes.take(owners)
+        return _Run(band, owners, codes, folded(bits), sizes)
+
+    def _near(self, run: _Run, p: Indices, q: Indices) -> tuple[Indices, Indices]:
         found = [np.zeros((2, 0), np.int64)]
-        for p, q in within(codes, owners < self.fresh, size=MEETINGS):
-            most = most_differing(sizes.take(p), sizes.take(q), threshold=self.threshold)
-            for bits in levels:
-                maybe = np.flatnonzero(differing(bits.take(p, axis=0), bits.take(q, axis=0)) <= most)
-                p, q, most = p[maybe], q[maybe], most[maybe]
-            found.append(np.stack([owners[p], owners[q]]))
+        for start in range(0, len(p), MEETINGS):
+            here = slice(start, start + MEETINGS)
+            left, right = p[here], q[here]
+            most = most_differing(run.sizes.take(left), run.sizes.take(right), threshold=self.threshold)
+            for bits in run.levels:
+                maybe = np.flatnonzero(differing(bits.take(left, axis=0), bits.take(right, axis=0)) <= most)
+                left, right, most = left[maybe], right[maybe], most[maybe]
+            found.append(np.stack([run.owners[left], run.owners[right]]))
         i, j = np.concatenate(found, axis=1)
         if self.groups is not None:
             same = self.groups[i] == self.groups[j]
             i, j = i[same], j[same]
-        unseen = self.unseen(i, j, range(max(0, band - RECENT), band))
+        unseen = self.unseen(i, j, range(max(0, run.band - RECENT), run.band))
         return i[unseen], j[unseen]
 
     def unseen(self, i: Indices, j: Indices, bands: range) -> Indices:

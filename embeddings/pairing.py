@@ -12,10 +12,8 @@ Indices = NDArray[np.int64]
 PART = 1 << 20  # pairs made at once
 
 
-def within(
-    labels: NDArray[np.integer], fresh: NDArray[np.bool_], *, size: int = PART
-) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of positions p < q with equal labels, p fresh, about `size` at a time.
+def within(labels: NDArray[np.integer], fresh: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs of positions p < q with equal labels, p fresh.
 
     `labels` are ascending; inside a run of equal ones the fresh positions come first, so each pair with a fresh side
     is given once.
@@ -23,7 +21,7 @@ def within(
     last = np.flatnonzero(np.concatenate([labels[1:] != labels[:-1], [True]])) + 1 if len(labels) else labels
     ends = np.repeat(last, np.diff(last, prepend=0)).astype(np.int64)
     after = np.where(fresh, ends - np.arange(len(labels)) - 1, 0)
-    for start, stop in parts(after, size):
+    for start, stop in parts(after):
         counts = after[start:stop]
         places = np.arange(start, stop)
         p = np.repeat(places, counts)
@@ -40,12 +38,12 @@ def across(starts: Indices, sizes: Indices, i: Indices, j: Indices) -> Iterator[
         yield row, starts[i[row]] + left, starts[j[row]] + right
 
 
-def parts(counts: Indices, size: int = PART) -> Iterator[tuple[int, int]]:
-    """Slices of `counts` whose sums stay at or below `size`, or hold one count."""
+def parts(counts: Indices) -> Iterator[tuple[int, int]]:
+    """Slices of `counts` whose sums stay at or below PART, or hold one count."""
     sums, start = np.cumsum(counts), 0
     while start < len(counts):
         before = sums[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(sums, before + size, side="right")))
+        stop = max(start + 1, int(np.searchsorted(sums, before + PART, side="right")))
         yield start, stop
         start = stop
 

@@ -130,7 +130,9 @@ def test_the_curve_says_how_many_are_found(similarity: float, size: int) -> None
     count = 600
     sets, exact = sets_of_similarity(similarity, size=size, count=count)
     search = lexical.Search(minhash.Sketches.of(sets, threads=1), fresh=2 * count, threshold=exact)
-    got = {(int(i), int(j)) for band in range(minhash.BANDS) for i, j in zip(*search.met(band), strict=True)}
+    got = {
+        (int(i), int(j)) for part in search.each(lambda _, i, j: (i, j), threads=1) for i, j in zip(*part, strict=True)
+    }
     share = sum((n, n + count) in got for n in range(count)) / count
     promised = minhash.curve(exact, size=size)
     assert abs(share - promised) < 3 * (promised * (1 - promised) / count) ** 0.5 + 0.02

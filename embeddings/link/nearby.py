@@ -21,7 +21,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from embeddings import cosine, lexical, minhash
-from embeddings.ahead import ahead
 from embeddings.embed import load
 from embeddings.link.shelf import Arrays, Shelf
 from embeddings.minhash import Sketches
@@ -154,7 +153,7 @@ def _met(fresh: Arrays, kept: Arrays, prefix: str, threshold: float) -> Indices:
     ]
     count = len(fresh[prefix + "sizes"])
     search = lexical.Search(Sketches(*both), fresh=count, threshold=threshold)
-    found = [np.unique(j[j >= count]) for _, j in ahead(search.met, range(minhash.BANDS))]
+    found = [np.zeros(0, np.int64), *search.each(lambda _band, _i, j: np.unique(j[j >= count]))]
     return np.unique(np.concatenate(found)) - count
 
 
