@@ -555,10 +555,18 @@ class World:
     def check_claim(self, driver: Driver, claimed: Task) -> None:
         """No task that was ready and had room was passed over for one that comes after it."""
         self.count["sessions"] += 1
-        rank = (claimed.priority, claimed.due, claimed.name)
+        rank = self._rank(claimed, claims=1)
         for task in self._open():
-            if task.status == "ready" and (task.priority, task.due, task.name) < rank and self._workable(driver, task):
+            if task.status == "ready" and self._rank(task) < rank and self._workable(driver, task):
                 raise BrokenError(f"{claimed.name} was taken before {task.name}")
+
+    def _rank(self, task: Task, *, claims: int = 0) -> tuple[int, datetime, str]:
+        """Where a task stood in the queue before the last so many claims of it: what recurs goes behind, once taken."""
+        if task.every is None:
+            return task.priority, task.due, task.name
+        taken = self.control.events(task.name, event="claimed", newest=claims + 1)
+        before = [datetime.fromisoformat(event["at"]) for event in taken[: len(taken) - claims]]
+        return task.priority, max([task.due, *before]), task.name
 
     def check_day(self) -> None:
         """The loop's books against the providers': whatever was called was booked before."""

@@ -205,6 +205,21 @@ def test_of_equal_priority_the_round_that_was_due_first_goes_first(control: Cont
     assert ends(miner(control, works, clock).mine()) == [("once", "done"), ("daily", "done")]
 
 
+def test_a_round_that_never_ends_goes_before_a_younger_task_once_and_not_for_ever(
+    control: Control, clock: Clock
+) -> None:
+    queued(control, clock, "daily", every=timedelta(days=1), estimate={"calls": 800}, total=1)
+    works = Fake(clock, {"daily": 99, "once": 1}, cost=800)
+    one = miner(control, works, clock, Limit("calls", "calls", 1_000, per="day"))
+    one.mine(limit=1)
+    queued(control, clock, "once", estimate={"calls": 800}, total=1)
+    assert [task.name for task in tasks.listed(control)] == ["daily", "once"]
+    for _ in range(4):
+        clock.sleep(86_400)
+        one.mine(limit=len(one.ended) + 1)
+    assert [name for name, _ in ends(one.ended)] == ["daily", "daily", "once", "once", "daily"]
+
+
 def test_four_days_under_a_daily_quota_never_exceed_it_and_lose_nothing(control: Control, clock: Clock) -> None:
     names = [f"t{i}" for i in range(6)]
     queued(control, clock, *names, estimate={"calls": 100}, total=None)

@@ -12,7 +12,7 @@ from etl.errors import NotFoundError, SettingsError
 from orchestration.control import books, inputs
 from orchestration.control.standing import Missing, end, notice, refresh, restand
 from orchestration.control.store import Control, moment
-from orchestration.control.task import PARKED, READY, RUNNING, Task, fetch
+from orchestration.control.task import IN_ORDER, PARKED, READY, RUNNING, Task, fetch
 
 if TYPE_CHECKING:
     from etl.store import Fence
@@ -78,8 +78,8 @@ def claim(
     refuse: Refuse | None = None,
     missing: Missing | None = None,
 ) -> Claim | None:
-    """Take the next ready task by priority, then by when its round was due; or the one that is named. None where there
-    is none.
+    """Take the next ready task by priority, then by age (`IN_ORDER`); or the one that is named. None where there is
+    none.
 
     `agent` gets what is assigned to it or to nobody; without one only what is assigned to nobody. `refuse` may turn a
     task down, with a reason in words (a quota that has no room). A running task whose holder is dead is taken over with
@@ -163,12 +163,12 @@ def _named(
 def _candidates(control: Control, agent: str | None, *, limit: int) -> list[str]:
     # a dead lease is looked for by its heartbeat in SQL; _take looks again, inside its transaction
     found = control.rows(
-        """
+        f"""
         SELECT t.task FROM tasks t LEFT JOIN leases l USING (task)
         WHERE (t.agent IS NULL OR t.agent = :agent)
         AND (t.status = 'ready' OR t.status = 'running' AND (l.holder IS NULL OR
              l.lease_s IS NOT NULL AND abs(julianday(:now) - julianday(l.heartbeat)) * 86400 > l.lease_s))
-        ORDER BY t.priority, t.due, t.created, t.task LIMIT :limit
+        {IN_ORDER} LIMIT :limit
         """,
         {"agent": agent, "now": control.stamp(), "limit": limit},
     )

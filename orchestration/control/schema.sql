@@ -7,7 +7,7 @@
 CREATE TABLE tasks (
     task        TEXT PRIMARY KEY,            -- the name its user gave it
     description TEXT NOT NULL DEFAULT '',
-    priority    INTEGER NOT NULL,            -- 1 goes first; equal ones by age
+    priority    INTEGER NOT NULL,            -- 1 goes first; equal ones by age, what recurs by its last claim
     kind        TEXT NOT NULL,               -- stages of the pipeline (embed, link+resolve), command, or manual
     parameters  TEXT NOT NULL DEFAULT '{}',  -- JSON: options of the stages, or {"command": ...}
     status      TEXT NOT NULL CHECK (status IN

@@ -98,6 +98,13 @@ SELECT t.*,
 FROM tasks t
 """
 
+# Who goes first. What recurs counts from its last claim where that is later than when its round was due: a round that
+# never ends would keep the place of its first day, and go before every younger task for ever.
+IN_ORDER = """
+ORDER BY t.priority, CASE WHEN t.every_s IS NULL THEN t.due ELSE max(t.due, coalesce(
+    (SELECT taken FROM leases WHERE leases.task = t.task), t.due)) END, t.created, t.task
+"""
+
 _OPEN = "('ready', 'waiting', 'running', 'blocked', 'parked', 'failed')"
 _RECENT = f"""
 t.task IN (
@@ -133,7 +140,7 @@ def listed(
         {SELECT} WHERE (:status IS NULL OR t.status = :status)
         AND (:agent IS NULL OR t.agent IS NULL OR t.agent = :agent)
         AND {"true" if ended is None else _RECENT}
-        ORDER BY t.priority, t.due, t.created, t.task
+        {IN_ORDER}
         """,
         {"status": status, "agent": agent, "ended": ended},
     )
