@@ -2,11 +2,19 @@
 
 Each brings an OpenMP runtime of its own; one fixed order keeps every run alike. faiss takes 0.1 s to import, so asking
 for torch may always bring it along; asking for faiss never brings torch (1.1 s).
+
+MKL, which multiplies torch's matrices on the CPU, is told to add up in one order whatever the number of rows. Without
+it, on an Intel processor with AMX, four in five of 200 vectors differed in their last bits with the texts they were
+encoded beside; with it none did, in no more time. An `MKL_CBWR` that is set already stands, and where torch has
+multiplied before it was first asked for here, the word comes too late.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+ONE_ORDER = "AUTO,STRICT"
 
 
 def load_faiss() -> Any:
@@ -19,6 +27,7 @@ def load_faiss() -> Any:
 def load_torch(*, threads: int | None = None) -> Any:
     """The module `torch`, after faiss; `threads` sets how many cores one operation uses (None: leave as it is)."""
     load_faiss()
+    os.environ.setdefault("MKL_CBWR", ONE_ORDER)
     import torch
 
     if threads is not None:

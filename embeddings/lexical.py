@@ -26,6 +26,8 @@ Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 FILTER_BITS = 22  # a table of this many bits tells which old keys can meet a fresh one at all
 MEETINGS = 1 << 15  # looked at in one go: their bits stay in the cache
+CROWDED = 64  # meetings a set from which on most are of texts made from one template; these meet in most bands,
+CROWD_BANDS = 4  # so as many bands before are asked first, at a tenth of the cost of a look at the bits
 RECENT = 8  # bands whose pairs are known to be found already before the sets are looked at, the others after it
 
 
@@ -84,6 +86,7 @@ class _Run:
     band: int
     owners: Indices
     codes: NDArray[np.uint32]
+    before: list[NDArray[np.uint32]]  # the codes of the last bands, where so many meet that it pays to ask them first
     levels: list[NDArray[np.uint64]]
     sizes: NDArray[np.int32]
 
@@ -120,13 +123,18 @@ class Search:
     def _run(self, band: int) -> _Run:
         owners, codes = _runs(salted(self.sketches.keys[band], self.groups), self.members, fresh=self.fresh)
         bits, sizes = self.sketches.bits.take(owners, axis=0), self.sketches.sizes.take(owners)
-        return _Run(band, owners, codes, folded(bits), sizes)
+        before = [self.sketches.keys[one].take(owners) for one in range(max(0, band - CROWD_BANDS), band)]
+        crowded = _meetings(codes) > CROWDED * len(owners)
+        return _Run(band, owners, codes, before if crowded else [], folded(bits), sizes)
 
     def _near(self, run: _Run, p: Indices, q: Indices) -> tuple[Indices, Indices]:
         found = [np.zeros((2, 0), np.int64)]
         for start in range(0, len(p), MEETINGS):
             here = slice(start, start + MEETINGS)
             left, right = p[here], q[here]
+            for codes in run.before:
+                apart = np.flatnonzero(codes.take(left) != codes.take(right))
+                left, right = left[apart], right[apart]
             most = most_differing(run.sizes.take(left), run.sizes.take(right), threshold=self.threshold)
             for bits in run.levels:
                 maybe = np.flatnonzero(differing(bits.take(left, axis=0), bits.take(right, axis=0)) <= most)
@@ -148,6 +156,13 @@ class Search:
             keys = self.sketches.keys[band]
             places = places[keys[i[places]] != keys[j[places]]]
         return places
+
+
+def _meetings(codes: NDArray[np.uint32]) -> int:
+    """How many pairs have equal codes; equal ones stand side by side."""
+    last = np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
+    sizes = np.diff(last, prepend=-1)
+    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _runs(keys: NDArray[np.uint32], members: Indices, *, fresh: int) -> tuple[Indices, NDArray[np.uint32]]:

@@ -1,25 +1,16 @@
 """Word documents: tables, marked paragraphs, headings and numbered questions are read; what harms is refused."""
 
-import importlib.util
 import io
-import sys
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
+import targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.read import Reading
 from etl.read.file import read_bytes
-
-_SPEC = importlib.util.spec_from_file_location("fuzz_targets", Path(__file__).parent / "fuzz" / "targets.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-targets = importlib.util.module_from_spec(_SPEC)
-sys.modules["fuzz_targets"] = targets
-_SPEC.loader.exec_module(targets)
 
 
 def paragraph(text: str, *, style: str = "", run: str = "", properties: str = "") -> str:

@@ -8,14 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from targets import TARGETS
+from tokens import TOKENS
 
 HERE = Path(__file__).parent / "fuzz"
 FOUND = sorted(file for file in (HERE / "found").glob("*/*") if file.is_file())
 MOMENT_S = 1.0
-
-sys.path.insert(0, str(HERE))
-from targets import TARGETS  # noqa: E402
-from tokens import TOKENS  # noqa: E402
 
 
 def mutated(data: bytes, chance: random.Random, others: tuple[bytes, ...]) -> bytes:

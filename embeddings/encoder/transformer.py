@@ -2,7 +2,8 @@
 
 Every batch is padded to a multiple of 8 tokens that depends on the text alone. On the CPU a text's vector was then
 bitwise the same whatever stood beside it in the batch and in whatever order (measured with all-MiniLM-L6-v2: 280
-batches of 1 to 16 rows, 8 to 256 tokens), so a store filled in many small runs equals one filled at once.
+batches of 1 to 16 rows, 8 to 256 tokens; on Intel processors `embeddings._runtime` sees to it), so a store filled in
+many small runs equals one filled at once.
 """
 
 from __future__ import annotations
