@@ -181,19 +181,21 @@ class _Git:
     root: Path
     program: str
     folder: Path  # the .git folder of this working tree
+    prefix: str  # of `root` from the top of the repository, as git writes it: "" or "sub/"
 
     @classmethod
     def found(cls, root: Path) -> _Git:
         program = shutil.which("git")
         if program is None:
             raise _Refused("git is not installed; install it and wrap again, or commit by hand")
-        return cls(root, program, root)
+        return cls(root, program, root, "")
 
     @classmethod
     def of(cls, root: Path) -> _Git:
         looking = cls.found(root)
         try:
-            inside = looking.said("rev-parse", "--is-inside-work-tree")
+            # at once: each call of git takes some milliseconds
+            said = looking.said("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
         except _Refused as no:
             if "dubious ownership" in str(no):
                 raise _Refused(
@@ -203,13 +205,14 @@ class _Git:
             if "not a git repository" in str(no):
                 raise _Refused(f"{root} is in no git repository; 'git init' there makes one") from None
             raise
+        inside, git_dir, *prefix = said.split("\n")
         if inside != "true":
             raise _Refused(f"{root} lies inside a .git folder or a bare repository; there is no working tree")
-        folder = Path(looking.said("rev-parse", "--absolute-git-dir"))
+        folder = Path(git_dir)
         for sign, what in UNDERWAY.items():
             if (folder / sign).exists():
                 raise _Refused(f"{what} is under way in this repository; finish it, the next wrap commits")
-        return cls(root, looking.program, folder)
+        return cls(root, looking.program, folder, "".join(prefix))
 
     def said(self, *arguments: str, lines: Sequence[str] | None = None, fine: tuple[int, ...] = (0,)) -> str:
         environment = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
@@ -256,8 +259,8 @@ class _Git:
         for part in _chunks(names):
             rows = self.said("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *part)
             found += [row[3:] for row in rows.split("\0") if row]
-        prefix = self.said("rev-parse", "--show-prefix")  # status names paths from the top of the repository
-        return [name for name in names if f"{prefix}{name}" in set(found)]
+        there = set(found)  # status names paths from the top of the repository
+        return [name for name in names if f"{self.prefix}{name}" in there]
 
     def commit(self, names: Sequence[str], message: str) -> str:
         # add, for what is new; --only then commits these paths from the tree, and what else is staged stays staged

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOADED = "loaded_secret"
 SHORTEST = 8  # a shorter value would be found in ordinary words
 SEEN_AGAIN = 100  # characters
+_NO_TEXT = frozenset((int, float, bool, type(None)))
 _PUBLIC = re.compile(r"localhost|\d+|(?:[\w-]+\.)+[a-z]{2,}|(?:\d+\.){3}\d+", re.IGNORECASE)  # hosts and ports
 
 
@@ -55,7 +56,7 @@ class Redactor:
         """The text with every secret replaced by its kind."""
         if len(text) < SHORTEST:
             return text
-        return _cleaned(self, text) if len(text) <= SEEN_AGAIN else self._clean(text)
+        return _cleaned(self.values, text) if len(text) <= SEEN_AGAIN else self._clean(text)
 
     def _clean(self, text: str) -> str:
         for value in self.values:
@@ -70,12 +71,10 @@ class Redactor:
         """The same for every text in plain values, however deep; keys stay."""
         if isinstance(data, str):
             return self.clean(data)
-        if data is None or isinstance(data, (int, float)):
-            return data
-        if isinstance(data, (dict, Mapping)):
-            return {key: self.clean_data(value) for key, value in data.items()}
+        if isinstance(data, (dict, Mapping)):  # the books are cleaned at each entry: what holds no text costs no call
+            return {k: v if type(v) in _NO_TEXT else self.clean_data(v) for k, v in data.items()}
         if isinstance(data, (list, tuple, Sequence)):
-            return [self.clean_data(value) for value in data]
+            return [v if type(v) in _NO_TEXT else self.clean_data(v) for v in data]
         return data
 
 
@@ -83,8 +82,8 @@ BY_PATTERN = Redactor()
 
 
 @lru_cache(maxsize=4096)  # names, states and times come again and again
-def _cleaned(redactor: Redactor, text: str) -> str:
-    return redactor._clean(text)
+def _cleaned(values: tuple[str, ...], text: str) -> str:
+    return Redactor(values)._clean(text)
 
 
 def _matches(kind: Kind, text: str) -> list[re.Match[str]]:

@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import polars as pl
@@ -180,9 +180,15 @@ class Store:
         with self._connected() as con, registered(con, **frames):
             return query(con, sql, parameters)
 
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """The rows of a small SELECT as plain values: without a frame it takes half the time, a millisecond or two."""
+        with self._connected() as con:
+            return con.execute(sql, parameters or None).fetchall()
+
     def value(self, sql: str, parameters: Parameters = ()) -> int:
         """The one whole number of a SELECT; 0 for NULL."""
-        return int(self.query(sql, parameters).item() or 0)
+        ((number,),) = self.rows(sql, parameters)
+        return int(number or 0)
 
     @contextmanager
     def unit(self, job: str, unit: str, *, recipe: Recipe | None = None) -> Iterator[Unit]:

@@ -217,7 +217,7 @@ class Control:
 
 def stamp(at: datetime) -> str:
     """A time as it is stored: UTC, fixed width."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def moment(text: str) -> datetime:

@@ -33,25 +33,27 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far the collection is: distinct pairs, those that stay, and the senders' sessions that were read."""
+    """How far the collection is: distinct pairs, the senders' sessions that were read, and the pairs that stay (None:
+    not counted)."""
 
     pairs: int
-    kept: int
     sessions: int
+    kept: int | None = None
 
     @classmethod
-    def of(cls, query: Query | None) -> Reached | None:
-        """By three queries on the store; None where there is nothing to ask."""
+    def of(cls, query: Query | None, *, kept: bool = False) -> Reached | None:
+        """By queries on the store; None where there is nothing to ask. Counting those that stay takes longest, and only
+        a goal needs it."""
         if query is None:
             return None
         read = "SELECT count(DISTINCT source_session) FROM deliveries WHERE state = 'accepted'"
-        wanted = ("SELECT count(*) FROM pairs", "SELECT count(*) FROM kept_pairs", read)
+        wanted = ["SELECT count(*) FROM pairs", read, *(["SELECT count(*) FROM kept_pairs"] if kept else ())]
         try:
-            found = [query(sql) for sql in wanted]
+            told = [query(sql) for sql in wanted]
         except MotherlodeError:  # no store yet, or a busy one: the next commit has the figures
             return None
-        pairs, kept, numbers = (n if isinstance(n, int) else None for n in found)
-        return None if pairs is None or kept is None or numbers is None else cls(pairs, kept, numbers)
+        found = [n for n in told if isinstance(n, int)]
+        return cls(*found) if len(found) == len(wanted) else None
 
 
 def due(control: Control, settings: Settings, reached: Reached | None) -> str | None:
@@ -112,7 +114,7 @@ def mark_milestones(control: Control, workspace: Workspace, reached: Reached | N
     pairs = reached.pairs // step * step if step else 0
     if pairs:
         _reached(control, workspace, f"pairs-{pairs}", f"{pairs:,} distinct pairs are in the store")
-    if goal and reached.kept >= goal:
+    if goal and reached.kept is not None and reached.kept >= goal:
         _reached(control, workspace, f"goal-{goal}", f"the goal of {goal:,} kept pairs is reached")
 
 

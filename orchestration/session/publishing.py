@@ -95,7 +95,8 @@ def publish(wrapping: Wrapping) -> None:
         record(wrapping, "the task is completed", mark=f"Motherlode-Completed: {session.name}", subject=note)
         told = f"task {session.task} is completed, grade {grade or '-'}"
     skip = wrapping.incomplete or session.journal["wrap"]["snapshot"].get("problem")
-    reached = None if skip else commits.Reached.of(wrapping.query)
+    goal = wrapping.workspace.settings.project.goal
+    reached = None if skip else commits.Reached.of(wrapping.query, kept=bool(goal))
     commits.mark_milestones(control, wrapping.workspace, reached, graded=graded)
     commits.push(control, wrapping.workspace, since=session.started, task=session.task, sleep=wrapping.sleep)
     with control.transaction():
