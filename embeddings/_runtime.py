@@ -4,9 +4,9 @@ Each brings an OpenMP runtime of its own; one fixed order keeps every run alike.
 for torch may always bring it along; asking for faiss never brings torch (1.1 s).
 
 MKL, which multiplies torch's matrices on the CPU, is told to add up in one order whatever the number of rows. Without
-it, on an Intel processor with AMX, four in five of 200 vectors differed in their last bits with the texts they were
-encoded beside; with it none did, in no more time. An `MKL_CBWR` that is set already stands, and where torch has
-multiplied before it was first asked for here, the word comes too late.
+it, on an Intel processor with AMX, a vector's last bits depend on the texts it is encoded beside (with MKL_CBWR=AUTO
+tests/test_embeddings_encoder.py fails there). An `MKL_CBWR` that is set already stands, and where torch has multiplied
+before it was first asked for here, the word comes too late.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 FILTER_BITS = 22  # a table of this many bits tells which old keys can meet a fresh one at all
 MEETINGS = 1 << 15  # looked at in one go: their bits stay in the cache
 CROWDED = 64  # meetings a set from which on most are of texts made from one template; these meet in most bands,
-CROWD_BANDS = 4  # so as many bands before are asked first, at a tenth of the cost of a look at the bits
+CROWD_BANDS = 4  # so as many bands before are asked first: one number to compare, not 128 bytes
 RECENT = 8  # bands whose pairs are known to be found already before the sets are looked at, the others after it
 
 
